@@ -1,0 +1,43 @@
+"""Few-shot and meta-learning for a phone shop. Names are imported on first use, so that a bare import is quick."""
+
+from importlib import import_module
+
+_HOME = {
+    "Shop": "data",
+    "read_shop": "read",
+    "load": "sources",
+    "open_shop": "sources",
+    "simulate_shop": "simulate",
+    "Examples": "episodes",
+    "Episode": "episodes",
+    "Tasks": "episodes",
+    "class_episode": "episodes",
+    "item_tasks": "episodes",
+    "sample_episode": "episodes",
+    "scene_tasks": "episodes",
+    "split_by_time": "episodes",
+    "split_tasks": "episodes",
+    "user_tasks": "episodes",
+    "contrastive_loss": "siamese",
+    "SiameseNetwork": "siamese",
+    "adapt": "adapt",
+    "meta_loss": "adapt",
+    "auc": "metrics",
+    "ndcg": "metrics",
+    "evaluate": "evaluate",
+    "headline": "headline",
+    "InputError": "errors",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'fsl' has no attribute {name!r}")
+    value = getattr(import_module(f"fsl.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,116 @@
+"""Inner loops: a network's own copy for each task, a few gradient steps away from shared initial parameters.
+
+Knows networks, losses and episodes; knows nothing of shops, learners or evaluation. The one engine for now is the
+reference, Facebook's `higher`, which unrolls one task at a time.
+"""
+
+from collections.abc import Callable
+
+import higher
+import torch
+from torch import Tensor, nn
+
+from fsl.episodes import Episode, Examples
+from fsl.metrics import mse
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def masked_mse(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Mean of (p − t)² over the rows where `mask` is True, for one task: [n], [n], [n] -> scalar."""
+    return mse(predictions, targets, mask)
+
+
+def meta_loss(
+    net: nn.Module,
+    loss: Loss,
+    episode: Episode,
+    inner_lr: float,
+    n_steps: int,
+    first_order: bool = False,
+    engine: str = "higher",
+) -> Tensor:
+    """Query loss of every task after its own inner loop (MAML: Finn, Abbeel & Levine 2017, algorithm 1).
+
+        θ₀ = θ,   θ_{s+1} = θ_s − α ∇ loss(net(support; θ_s)),   returns loss(net(query; θ_n)) per task
+
+    Differentiable with respect to θ, the parameters of `net`. Second order is exact: for one step the
+    meta-gradient is (I − αH) g, H the Hessian of the support loss at θ and g the gradient of the query loss at θ₁.
+    `first_order=True` (FOMAML, section 5.2) takes the step's own gradient for a constant, which leaves g.
+
+    net: `net(inputs)` gives predictions [n] for one task's inputs [n, ...]. Parameters that do not require a
+    gradient stay as they are; buffers and parameters of `net` are not changed.
+    loss: `loss(predictions, targets, mask)` is a scalar for one task; mask is bool [n], True for a real row.
+    episode: [n_tasks, n, ...] support and query. inner_lr: α > 0, step size of plain gradient descent.
+    Returns [n_tasks]. Raises ValueError for an unknown engine, n_steps < 0 or sides of different length.
+    """
+    if engine not in _ENGINES:
+        raise ValueError(f"unknown engine {engine!r}, known: {', '.join(sorted(_ENGINES))}")
+    if n_steps < 0 or n_steps != int(n_steps):
+        raise ValueError(f"n_steps must be a whole number, 0 or more, got {n_steps}")
+    support, query = (_with_mask(side) for side in episode)
+    if len(support.inputs) != len(query.inputs):
+        raise ValueError(f"{len(support.inputs)} support tasks but {len(query.inputs)} query tasks")
+    return _ENGINES[engine](net, loss, support, query, inner_lr, n_steps, first_order)
+
+
+def adapt(
+    net: nn.Module,
+    loss: Loss,
+    support: Examples,
+    query_inputs: Tensor,
+    inner_lr: float,
+    n_steps: int,
+) -> Tensor:
+    """Predictions [n_tasks, n_query] after each task's inner loop; same θ_s as in `meta_loss`, no graph kept."""
+    predictions = []
+    for inputs, targets, mask, query in zip(*_with_mask(support), query_inputs, strict=True):
+        with torch.enable_grad(), _copy_of(net, inner_lr, differentiable=False) as (fast, inner):
+            for _ in range(n_steps):
+                inner.step(loss(fast(inputs), targets, mask))
+            with torch.no_grad():
+                predictions.append(fast(query))
+    return (
+        torch.stack(predictions) if predictions else query_inputs.new_zeros(query_inputs.shape[:2])
+    )
+
+
+def _higher(net, loss, support, query, inner_lr, n_steps, first_order) -> Tensor:
+    losses = []
+    for inputs, targets, mask, *query_task in zip(*support, *query, strict=True):
+        with _copy_of(net, inner_lr, differentiable=True) as (fast, inner):
+            for _ in range(n_steps):
+                inner.step(
+                    loss(fast(inputs), targets, mask),
+                    grad_callback=_detach if first_order else None,
+                )
+            losses.append(loss(fast(query_task[0]), *query_task[1:]))
+    return torch.stack(losses)
+
+
+def _copy_of(net: nn.Module, inner_lr: float, differentiable: bool):
+    """`higher`'s functional copy, wired to the shared initial parameters; it lives for one task only.
+
+    `copy_initial_weights=False` keeps θ in the graph: with True, its default, no gradient would reach θ, silently.
+    """
+    plain_descent = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=inner_lr)
+    return higher.innerloop_ctx(
+        net, plain_descent, copy_initial_weights=False, track_higher_grads=differentiable
+    )
+
+
+def _detach(gradients: list[Tensor]) -> list[Tensor]:
+    """A step of constant size: ∂θ_{s+1}/∂θ_s = I. (`track_higher_grads=False` would cut θ itself off.)"""
+    return [gradient.detach() for gradient in gradients]
+
+
+def _with_mask(side: Examples) -> Examples:
+    """`None` means that every row is real."""
+    if side.mask is None:
+        return side._replace(
+            mask=torch.ones(side.targets.shape, dtype=torch.bool, device=side.targets.device)
+        )
+    return side
+
+
+_ENGINES = {"higher": _higher}

@@ -1,0 +1,127 @@
+"""Learners × tasks × shots -> one tidy table of per-task records. Knows the learners' interface, never their insides."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from fsl.episodes import Draw, Episode, Tasks, draw_shots, gather
+from fsl.metrics import mae, mse, ndcg
+
+METRICS = ("mae", "mse", "ndcg@5", "ndcg@10")
+RULERS = ("random", "constant", "oracle")
+COLUMNS = ("learner", "partition", "n_shots", "seed", "task", "metric", "value")
+
+
+def evaluate(
+    learners: Mapping[str, object],
+    tasks: Tasks,
+    n_shots: Sequence[int] = (1, 3, 5, 10),
+    n_query: int = 10,
+    seeds: Sequence[int] = (0,),
+    support: str = "random",
+    partition: str = "user-cold",
+    metrics: Sequence[str] = METRICS,
+    expected: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Judge fitted learners on the same test tasks, support rows and query rows.
+
+    learners: name -> an object with `predict(support, query_inputs)`, already fitted. It is given the support
+    (inputs, targets, mask) and the query's inputs; the query's targets stay here. tasks: the test tasks.
+    n_shots: sizes of support; every size is judged on the same query rows, which follow the largest support, so
+    tasks with fewer than max(n_shots) + 1 behaviours are left out. seeds: one draw of support and query for each.
+    support: "random" or "temporal" (the task's first behaviours). metrics: mae, mse, ndcg@k.
+    expected: noise-free expectation of every interaction of the shop, where it is known (simulated data).
+
+    Three rulers stand in every table: `random` (uniform over the scale), `constant` (the middle of the scale) and
+    `oracle` (`expected` where given, else the targets themselves). Predictions are clipped to the scale for errors;
+    nDCG ranks the unclipped ones over the task's query rows, with gains 2^g − 1, g the rating as steps of a five-star
+    scale, 0 to 4. RMSE is sqrt(mean of mse), formed when records are summarised.
+
+    Returns one row per learner, n_shots, seed, task and metric: columns learner, partition, n_shots, seed, task,
+    metric, value. Raises ValueError for a taken name, an unknown metric or predictions that are not finite, and
+    InputError where no task has enough behaviours.
+    """
+    _check(learners, metrics)
+    frames = []
+    for seed, k in product(seeds, n_shots):
+        generator = torch.Generator().manual_seed(seed)
+        draw = draw_shots(tasks, k, n_query, generator, support, reserve=max(n_shots))
+        episode = gather(tasks, draw)
+        for name, scores in _predictions(learners, tasks, draw, episode, expected, seed):
+            if not scores[episode.query.mask].isfinite().all():
+                raise ValueError(f"{name} predicts a value that is not finite at n_shots = {k}")
+            values = {metric: _measure(metric, scores, episode, tasks.scale) for metric in metrics}
+            frames.append(
+                _records(
+                    name,
+                    partition,
+                    k,
+                    seed,
+                    tasks.subject_ids[tasks.subjects[draw.tasks].numpy()],
+                    values,
+                )
+            )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _check(learners, metrics) -> None:
+    if taken := set(learners) & set(RULERS):
+        raise ValueError(
+            f"the names {', '.join(RULERS)} are the evaluator's own, rename {', '.join(sorted(taken))}"
+        )
+    if unknown := [m for m in metrics if m not in ("mae", "mse") and not _cutoff(m)]:
+        raise ValueError(f"unknown metrics {', '.join(unknown)}; known: mae, mse, ndcg@k")
+
+
+def _cutoff(metric: str) -> int:
+    name, _, k = metric.partition("@")
+    return int(k) if name == "ndcg" and k.isdigit() else 0
+
+
+def _predictions(learners, tasks: Tasks, draw: Draw, episode: Episode, expected, seed: int):
+    """Name and predictions [n_tasks, n_query] of the rulers and of every learner."""
+    query, (low, high) = episode.query, tasks.scale
+    lots = torch.Generator().manual_seed(seed + 1)
+    yield "random", low + (high - low) * torch.rand(query.targets.shape, generator=lots)
+    yield "constant", torch.full(query.targets.shape, (low + high) / 2)
+    truth = (
+        query.targets
+        if expected is None
+        else torch.from_numpy(expected)[tasks.rows[draw.query.clamp(min=0)]]
+    )
+    yield "oracle", truth.float()
+    for name, learner in learners.items():
+        with torch.no_grad():
+            scores = torch.as_tensor(learner.predict(episode.support, query.inputs.clone()))
+        if scores.shape != query.targets.shape:
+            raise ValueError(
+                f"{name} predicts {tuple(scores.shape)}, expected {tuple(query.targets.shape)}"
+            )
+        yield name, scores
+
+
+def _measure(metric: str, scores: Tensor, episode: Episode, scale: tuple[float, float]) -> Tensor:
+    low, high = scale
+    query, clipped = episode.query, scores.double().clamp(low, high)
+    if metric in ("mae", "mse"):
+        return {"mae": mae, "mse": mse}[metric](clipped, query.targets.double(), query.mask)
+    steps = 4 * (query.targets - low) / max(high - low, 1e-9)
+    return ndcg(scores, steps.clamp(min=0), _cutoff(metric), query.mask)
+
+
+def _records(
+    name, partition, n_shots, seed, task_ids: pd.Index, values: dict[str, Tensor]
+) -> pd.DataFrame:
+    if isinstance(task_ids, pd.MultiIndex):
+        task_ids = pd.Index([" · ".join(map(str, pair)) for pair in task_ids])
+    n = len(task_ids)
+    return pd.DataFrame({
+        "learner": name, "partition": partition, "n_shots": n_shots, "seed": seed,
+        "task": np.tile(np.asarray(task_ids), len(values)),
+        "metric": np.repeat(list(values), n),
+        "value": torch.cat(list(values.values())).double().numpy(),
+    }, columns=COLUMNS)  # fmt: skip

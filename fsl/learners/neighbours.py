@@ -1,0 +1,164 @@
+"""Collaborative baselines: nearest users, and matrix factorisation with fold-in. Both correct `ShrunkBias`."""
+
+import numpy as np
+import scipy.sparse
+import torch
+from torch import Tensor
+
+from fsl.episodes import Examples, Tasks
+from fsl.learners.baselines import ShrunkBias, mask_of, ridge_weights
+
+_TASKS_AT_ONCE = 1_024
+_ROWS_AT_ONCE = 1 << 18
+
+
+class NeighbourVotes:
+    """Training residuals as a sparse matrix R [n_train, n_objects], and the vote of some training tasks on a query.
+
+    correction(t, i) = Σ_v s_tv R_vi / (Σ_v |s_tv| [v rated i] + λ), v over the `n_neighbours` most similar tasks.
+    """
+
+    def __init__(self, bias: ShrunkBias, tasks: Tasks):
+        shape = (len(tasks), len(tasks.object_ids))
+        rows = (tasks.task_of_row.numpy(), tasks.objects.numpy())
+        self.residuals = scipy.sparse.csr_matrix((bias.training_residuals.numpy(), rows), shape)
+        self.rated = scipy.sparse.csr_matrix(
+            (np.ones(tasks.n_rows, np.float32), rows), shape
+        ).sign()
+
+    def correction(
+        self, similarity: Tensor, query_inputs: Tensor, n_neighbours: int, shrinkage: float
+    ) -> Tensor:
+        """similarity: [n_tasks, n_train], higher is nearer. Returns [n_tasks, n_query]."""
+        n_neighbours = min(n_neighbours, similarity.shape[1])
+        values, nearest = similarity.topk(n_neighbours, dim=1)
+        owner = np.repeat(np.arange(len(similarity)), n_neighbours)
+        votes = scipy.sparse.csr_matrix(
+            (values.numpy().ravel(), (owner, nearest.numpy().ravel())),
+            shape=tuple(similarity.shape),
+        )
+        objects = query_inputs[..., 1].numpy()
+        who = np.arange(len(objects))[:, None]
+        total = np.asarray((votes @ self.residuals).todense())[who, objects]
+        weight = np.asarray((abs(votes) @ self.rated).todense())[who, objects]
+        return torch.from_numpy((total / (weight + shrinkage)).astype(np.float32))
+
+
+def in_chunks(predict, support: Examples, query_inputs: Tensor) -> Tensor:
+    """`predict` over a bounded number of tasks at a time, joined: memory does not grow with the tasks."""
+    starts = range(0, len(query_inputs), _TASKS_AT_ONCE)
+    support = support._replace(mask=mask_of(support))
+    parts = [
+        predict(
+            Examples(*(x[s : s + _TASKS_AT_ONCE] for x in support)),
+            query_inputs[s : s + _TASKS_AT_ONCE],
+        )
+        for s in starts
+    ]
+    return (
+        torch.cat(parts)
+        if parts
+        else query_inputs.new_zeros(query_inputs.shape[:2], dtype=torch.float)
+    )
+
+
+class UserKNN:
+    """Nearest training users by the cosine of residuals on what both rated, and their votes (Herlocker et al. 1999).
+
+    s_tv = Σ_i e_ti R_vi / (‖e_t‖ ‖R_v on t's support‖ + λ_s), e the residuals of `ShrunkBias`. Ignores dissimilar users.
+    """
+
+    def __init__(
+        self, n_neighbours: int = 60, similarity_shrinkage: float = 3.0, vote_shrinkage: float = 1.0
+    ):
+        self.n_neighbours, self.vote_shrinkage = n_neighbours, vote_shrinkage
+        self.similarity_shrinkage = similarity_shrinkage
+
+    def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "UserKNN":
+        self.bias = ShrunkBias().fit(tasks)
+        self.votes = NeighbourVotes(self.bias, tasks)
+        return self
+
+    def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        return in_chunks(self._predict, support, query_inputs)
+
+    def _predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        known = self.bias.predict(support, query_inputs)
+        similarity = self._similarity(support).clamp(min=0)
+        return known + self.votes.correction(
+            similarity, query_inputs, self.n_neighbours, self.vote_shrinkage
+        )
+
+    def _similarity(self, support: Examples) -> Tensor:
+        mask, residuals = mask_of(support), self.bias.residuals(support)
+        owner = torch.arange(len(mask))[:, None].expand_as(mask)[mask].numpy()
+        where = (owner, support.inputs[..., 1][mask].numpy())
+        shape = (len(mask), self.votes.residuals.shape[1])
+        own = scipy.sparse.csr_matrix((residuals[mask].numpy(), where), shape)
+        met = scipy.sparse.csr_matrix((np.ones(len(owner), np.float32), where), shape).sign()
+        dot = torch.from_numpy(np.asarray((own @ self.votes.residuals.T).todense()))
+        theirs = torch.from_numpy(
+            np.asarray((met @ self.votes.residuals.power(2).T).todense())
+        ).sqrt()
+        ours = residuals.square().sum(-1, keepdim=True).sqrt()
+        return dot / (ours * theirs + self.similarity_shrinkage)
+
+
+class FoldIn:
+    """Matrix factorisation by alternating least squares, and a new task folded in (Koren, Bell & Volinsky 2009).
+
+    r = μ + b_i + b_u + p_u·q_i. Training alternates p (q fixed) and q (p fixed), each a ridge with λ. Then q is
+    turned so that the training p have unit covariance, and a new task's [b_u, p_u] is one ridge solve on its support
+    with penalty λ_p σ² ‖p‖², σ² the training noise: as a meta-learner, a linear head on features learned for all.
+    """
+
+    def __init__(self, n_factors=10, shrinkage=8.0, fold_in_shrinkage=1.0, n_sweeps=12, seed=0):
+        self.n_factors, self.shrinkage, self.fold_in_shrinkage = (
+            n_factors,
+            shrinkage,
+            fold_in_shrinkage,
+        )
+        self.n_sweeps, self.seed = n_sweeps, seed
+
+    def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "FoldIn":
+        self.bias = ShrunkBias().fit(tasks)
+        generator = torch.Generator().manual_seed(self.seed)
+        residuals, owner = self.bias.training_residuals, tasks.task_of_row
+        self.factors = 0.1 * torch.randn(len(tasks.object_ids), self.n_factors, generator=generator)
+        for _ in range(self.n_sweeps):
+            p = _ridge_by(owner, self.factors[tasks.objects], residuals, len(tasks), self.shrinkage)
+            self.factors = _ridge_by(
+                tasks.objects, p[owner], residuals, len(self.factors), self.shrinkage
+            )
+        left = residuals - (p[owner] * self.factors[tasks.objects]).sum(-1)
+        covariance = torch.cov(p.T, correction=0).reshape(self.n_factors, self.n_factors)
+        self.factors = self.factors @ torch.linalg.cholesky(
+            covariance + 1e-6 * torch.eye(self.n_factors)
+        )
+        self.precision = torch.full(
+            (self.n_factors + 1,), float(self.fold_in_shrinkage * left.square().mean())
+        )
+        self.precision[0] = self.bias.user_shrinkage
+        return self
+
+    def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        left = support.targets - self.bias.prior(support.inputs)
+        weights = ridge_weights(
+            self._design(support.inputs), left, mask_of(support), self.precision
+        )
+        return self.bias.prior(query_inputs) + torch.einsum(
+            "tqf,tf->tq", self._design(query_inputs), weights
+        )
+
+    def _design(self, inputs: Tensor) -> Tensor:
+        factors = self.factors[inputs[..., 1]]
+        return torch.cat([torch.ones_like(factors[..., :1]), factors], dim=-1)
+
+
+def _ridge_by(index: Tensor, x: Tensor, y: Tensor, n: int, shrinkage: float) -> Tensor:
+    """One ridge per value of `index`: (Σ x xᵀ + λI)⁻¹ Σ x y, [n, n_factors]; rows in chunks, to bound memory."""
+    gram = shrinkage * torch.eye(x.shape[1]).repeat(n, 1, 1)
+    for part in torch.arange(len(x)).split(_ROWS_AT_ONCE):
+        gram.index_add_(0, index[part], x[part, :, None] * x[part, None, :])
+    moment = torch.zeros(n, x.shape[1]).index_add_(0, index, x * y[:, None])
+    return torch.linalg.solve(gram, moment)

@@ -1,0 +1,54 @@
+"""Choosing among settings of one learner on validation tasks, with the same budget for everyone."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from fsl.episodes import Examples, Tasks, sample_episode
+from fsl.metrics import mse
+
+
+class Selected:
+    """Fits every candidate and keeps the one with the least validation error (mean squared, averaged over `n_shots`).
+
+    `fit` needs validation tasks, disjoint from the training ones; test tasks never choose anything. After it,
+    `chosen` is the learner kept and `errors` lists each candidate's validation RMSE.
+    """
+
+    def __init__(
+        self,
+        candidates: Sequence,
+        n_shots: Sequence[int] = (1, 3, 5),
+        n_query: int = 10,
+        seed: int = 0,
+    ):
+        self.candidates, self.n_shots, self.n_query, self.seed = candidates, n_shots, n_query, seed
+
+    def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Selected":
+        if validation is None or len(validation) == 0:
+            raise ValueError("choosing a setting needs validation tasks")
+        episodes = list(validation_episodes(validation, self.n_shots, self.n_query, self.seed))
+        fitted = [candidate.fit(tasks, validation) for candidate in self.candidates]
+        self.errors = [validation_error(learner, episodes) ** 0.5 for learner in fitted]
+        self.chosen = fitted[min(range(len(fitted)), key=self.errors.__getitem__)]
+        return self
+
+    def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        return self.chosen.predict(support, query_inputs)
+
+
+def validation_episodes(tasks: Tasks, n_shots: Sequence[int], n_query: int, seed: int):
+    """One fixed episode of all validation tasks for every number of shots that some task has enough behaviours for."""
+    for k in n_shots:
+        if bool((tasks.sizes > k).any()):
+            yield sample_episode(tasks, k, n_query, torch.Generator().manual_seed(seed))
+
+
+def validation_error(learner, episodes) -> float:
+    """Mean squared error over the tasks of the episodes, each episode weighing the same."""
+    errors = [
+        mse(learner.predict(support, query.inputs), query.targets, query.mask).mean()
+        for support, query in episodes
+    ]
+    return float(torch.stack(errors).mean())

@@ -1,0 +1,79 @@
+"""Measures of one task's predictions against its targets, a batch of tasks at a time. Knows tensors only.
+
+Every function takes padded rows and a mask (`True` is a real row, `None` means all) and returns one value per task.
+"""
+
+import torch
+from torch import Tensor
+
+
+def mae(predictions: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean absolute error, |p − t| averaged over a task's rows. [n_tasks, n] -> [n_tasks], the targets' unit."""
+    return masked_mean((predictions - targets).abs(), mask)
+
+
+def mse(predictions: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean squared error, (p − t)² averaged over a task's rows. [n_tasks, n] -> [n_tasks], the unit squared."""
+    return masked_mean((predictions - targets).square(), mask)
+
+
+def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean over the last axis of the rows that are real; 0 for a task without any."""
+    if mask is None:
+        return values.mean(-1)
+    return torch.where(mask, values, 0).sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+def ndcg(scores: Tensor, relevance: Tensor, k: int, mask: Tensor | None = None) -> Tensor:
+    """Normalised discounted cumulative gain at k (Järvelin & Kekäläinen 2002; exponential gain: Burges et al. 2005).
+
+    DCG@k = Σ_{position p ≤ k} (2^rel_p − 1) / log2(p + 1), divided by the DCG@k of the best order.
+    Tied scores: the expectation over all orders of the tied items (McSherry & Najork 2008), so a constant score
+    gets just what a random order gets on average. A task in which nothing is relevant gets 0.
+
+    scores, relevance: [n_tasks, n], relevance >= 0. mask: bool [n_tasks, n]. Returns [n_tasks], float64, in [0, 1].
+    Raises ValueError for k < 1, negative or non-finite relevance, or a score that is NaN.
+    """
+    mask = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    if scores[mask].isnan().any():
+        raise ValueError("a score is NaN: it has no place in a ranking")
+    if (real := relevance[mask]).numel() and not (real.isfinite().all() and real.min() >= 0):
+        raise ValueError(f"relevance must be finite and >= 0, got {real.min().item()}")
+    gains = torch.where(mask, torch.exp2(relevance.double()) - 1, 0)
+    discounts = 1 / torch.log2(torch.arange(scores.shape[-1], device=scores.device).double() + 2)
+    discounts[k:] = 0
+    ideal = (gains.sort(dim=-1, descending=True).values * discounts).sum(-1)
+    dcg = (_tie_averaged(gains, scores, mask) * discounts).sum(-1)
+    return torch.where(ideal > 0, dcg / ideal.clamp(min=torch.finfo(torch.float64).tiny), 0)
+
+
+def _tie_averaged(gains: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
+    """Gains in the order of falling scores, each replaced by the mean gain of the items that share its score."""
+    order = scores.masked_fill(~mask, -torch.inf).argsort(dim=-1, descending=True, stable=True)
+    order = order.gather(
+        -1, (~mask).gather(-1, order).byte().argsort(dim=-1, stable=True)
+    )  # padding last
+    scores, gains, padding = (x.gather(-1, order) for x in (scores, gains, ~mask))
+    new = (scores != scores.roll(1, -1)) | (padding != padding.roll(1, -1))
+    new[..., 0] = False
+    group = new.cumsum(-1)
+    total = torch.zeros_like(gains).scatter_add_(-1, group, gains)
+    size = torch.zeros_like(gains).scatter_add_(-1, group, torch.ones_like(gains))
+    return (total / size.clamp(min=1)).gather(-1, group)
+
+
+def auc(scores: Tensor, is_positive: Tensor) -> Tensor:
+    """Area under the ROC curve: P(score⁺ > score⁻) + ½ P(score⁺ = score⁻) (Mann & Whitney 1947). [n], [n] -> scalar.
+
+    Raises ValueError where one of the two classes is empty.
+    """
+    if not 0 < is_positive.sum() < is_positive.numel():
+        raise ValueError("AUC needs at least one positive and one negative")
+    values, place, counts = scores.double().unique(return_inverse=True, return_counts=True)
+    mean_rank = counts.cumsum(0) - (counts.double() - 1) / 2
+    n_positive = is_positive.sum()
+    rank_sum = mean_rank[place][is_positive].sum()
+    n_negative = is_positive.numel() - n_positive
+    return (rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
