@@ -54,7 +54,7 @@ def meta_loss(
     return _ENGINES[engine](net, loss, support, query, inner_lr, n_steps, first_order)
 
 
-def adapt(
+def adapted_predictions(
     net: nn.Module,
     loss: Loss,
     support: Examples,

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
-from fsl.evaluate import RULERS
+from fsl.evaluation import RULERS
+from fsl.metrics import auc
 
 N_BOOTSTRAP = 2_000
 _LOWER_IS_BETTER = ("mae", "mse", "rmse")
@@ -60,6 +63,37 @@ def paired_difference(
     resampled = finish(_resampled_means(pair, seed))
     low, high = np.quantile(resampled[:, 0] - resampled[:, 1], [0.025, 0.975])
     return Interval(float(ours - theirs), float(low), float(high))
+
+
+def auc_interval(
+    scores: Tensor,
+    is_positive: Tensor,
+    cluster: Tensor,
+    reference: Tensor | None = None,
+    seed: int = 0,
+) -> Interval:
+    """AUC with its 95 % interval over resamples of whole clusters (users); with `reference`, the paired difference.
+
+    scores, reference: [n], higher should be positive. is_positive: bool [n]. cluster: [n]. The difference is the AUC
+    of `scores` minus that of `reference` on the same rows and resamples.
+    """
+    _, cluster = cluster.unique(return_inverse=True)
+    n = int(cluster.max()) + 1
+    lots = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=500)
+
+    def value(weight: Tensor | None) -> float:
+        mine = auc(scores, is_positive, weight)
+        return float(mine if reference is None else mine - auc(reference, is_positive, weight))
+
+    low, high = np.quantile([value(torch.from_numpy(lot)[cluster]) for lot in lots], [0.025, 0.975])
+    return Interval(value(None), float(low), float(high))
+
+
+def mean_interval(values: Tensor, seed: int = 0) -> Interval:
+    """Mean of independent values [n] with its 95 % percentile bootstrap interval."""
+    values = values.double().numpy()
+    low, high = np.quantile(_resampled_means(values[:, None], seed), [0.025, 0.975])
+    return Interval(float(values.mean()), float(low), float(high))
 
 
 def _resampled_means(values: np.ndarray, seed: int) -> np.ndarray:

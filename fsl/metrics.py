@@ -64,16 +64,20 @@ def _tie_averaged(gains: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
     return (total / size.clamp(min=1)).gather(-1, group)
 
 
-def auc(scores: Tensor, is_positive: Tensor) -> Tensor:
-    """Area under the ROC curve: P(score⁺ > score⁻) + ½ P(score⁺ = score⁻) (Mann & Whitney 1947). [n], [n] -> scalar.
+def auc(scores: Tensor, is_positive: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Area under the ROC curve: P(score⁺ > score⁻) + ½ P(score⁺ = score⁻) (Mann & Whitney 1947).
 
+    scores: [n]; is_positive: bool [n]; weight: [n], how often each row counts. Returns a scalar, float64.
     Raises ValueError where one of the two classes is empty.
     """
-    if not 0 < is_positive.sum() < is_positive.numel():
+    weight = torch.ones_like(scores, dtype=torch.float64) if weight is None else weight.double()
+    positive, negative = torch.where(is_positive, weight, 0), torch.where(is_positive, 0, weight)
+    if not (positive.sum() > 0 and negative.sum() > 0):
         raise ValueError("AUC needs at least one positive and one negative")
-    values, place, counts = scores.double().unique(return_inverse=True, return_counts=True)
-    mean_rank = counts.cumsum(0) - (counts.double() - 1) / 2
-    n_positive = is_positive.sum()
-    rank_sum = mean_rank[place][is_positive].sum()
-    n_negative = is_positive.numel() - n_positive
-    return (rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
+    values, place = scores.unique(return_inverse=True)
+    wins, losses = (
+        torch.zeros(len(values), dtype=torch.float64).index_add_(0, place, side)
+        for side in (positive, negative)
+    )
+    beaten = losses.cumsum(0) - losses / 2
+    return (wins * beaten).sum() / (positive.sum() * negative.sum())

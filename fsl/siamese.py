@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fsl.episodes import Tasks
+from fsl.tasks import Tasks
 
 
 def contrastive_loss(distance: Tensor, is_different: Tensor, margin: float = 1.0) -> Tensor:
@@ -72,7 +72,8 @@ def mine_pairs(tasks: Tasks, n_pairs: int, generator: torch.Generator) -> Pairs:
     start, size = tasks.offsets[task], tasks.sizes[task]
     second = start + (first - start + 1 + (jump * (size - 1)).long()) % size
     liked = tasks.targets > tasks.task_means[tasks.task_of_row]
-    both, one = liked[first] & liked[second] & (first != second), liked[first] ^ liked[second]
+    apart = tasks.objects[first] != tasks.objects[second]
+    both, one = liked[first] & liked[second] & apart, (liked[first] ^ liked[second]) & apart
     half = min(n_pairs // 2, int(both.sum()), int(one.sum()))
     kept = torch.cat([both.nonzero()[:half, 0], one.nonzero()[:half, 0]])
     return Pairs(tasks.objects[first[kept]], tasks.objects[second[kept]], one[kept], task[kept])
@@ -88,10 +89,12 @@ def train_siamese(
     margin: float = 1.0,
     lr: float = 3e-3,
     seed: int = 0,
+    flipped: bool = False,
 ) -> tuple[SiameseNetwork, list[float]]:
     """A network trained by Adam on freshly mined pairs, and the loss of each step.
 
-    features: [n_objects, n_features], standardised. The same arguments give the same network on one machine.
+    features: [n_objects, n_features], standardised. `flipped` swaps similar and different: the classic mistake, kept
+    for showing what it costs. The same arguments give the same network on one machine.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
@@ -102,7 +105,7 @@ def train_siamese(
     for _ in range(n_steps):
         pairs = mine_pairs(tasks, n_pairs, generator)
         distance = euclidean(*net(features[pairs.first], features[pairs.second]))
-        loss = contrastive_loss(distance, pairs.is_different, margin)
+        loss = contrastive_loss(distance, pairs.is_different ^ flipped, margin)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

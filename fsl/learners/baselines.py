@@ -4,11 +4,14 @@ Symbols: r a target, μ the mean training target, b_i the effect of an object, b
 support size. Errors of use (predicting before fitting) are AttributeErrors, as in any Python object.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from fsl.episodes import Examples, Tasks
+from fsl.episodes import Examples
 from fsl.metrics import masked_mean
+from fsl.tasks import Tasks
 
 
 def mask_of(support: Examples) -> Tensor:
@@ -62,12 +65,12 @@ class SupportMedian:
         return own[:, None].expand(query_inputs.shape[:2]).clone()
 
 
+@dataclass(eq=False)
 class ItemEffect:
     """μ + b_i with b_i = Σ_u (r_ui − r̄_u) / (n_i + λ): user-centred and shrunk, so that a phone is not praised for
     its generous raters and two ratings do not make a verdict. Ignores the support."""
 
-    def __init__(self, shrinkage: float = 5.0):
-        self.shrinkage = shrinkage
+    shrinkage: float = 5.0
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "ItemEffect":
         centred = tasks.targets - tasks.task_means[tasks.task_of_row]
@@ -81,18 +84,16 @@ class ItemEffect:
         return self.mean + self.effects[query_inputs[..., 1]]
 
 
+@dataclass(eq=False)
 class ShrunkBias:
     """μ + b_i + b_u, both shrunk (Koren, Bell & Volinsky 2009, eq. 3): b_u = Σ_support (r − μ − b_i) / (K + λ_u).
 
     b_i is fitted with the training subjects' b_u in `n_sweeps` alternating sweeps: b_i = Σ (r − μ − b_u) / (n_i + λ_i).
     """
 
-    def __init__(self, item_shrinkage: float = 5.0, user_shrinkage: float = 3.0, n_sweeps: int = 8):
-        self.item_shrinkage, self.user_shrinkage, self.n_sweeps = (
-            item_shrinkage,
-            user_shrinkage,
-            n_sweeps,
-        )
+    item_shrinkage: float = 5.0
+    user_shrinkage: float = 3.0
+    n_sweeps: int = 8
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "ShrunkBias":
         self.mean = tasks.targets.mean()
@@ -142,6 +143,7 @@ class Popularity:
         return self.offset + self.slope * self.log_counts[query_inputs[..., 1]]
 
 
+@dataclass(eq=False)
 class RidgeOnFeatures:
     """A ridge regression per task on the objects' features, from a prior that all training tasks share.
 
@@ -149,15 +151,15 @@ class RidgeOnFeatures:
     weights on price or camera only as far as they must. λ large gives `ShrunkBias` back.
     """
 
-    def __init__(self, shrinkage: float = 20.0, user_shrinkage: float = 3.0):
-        self.shrinkage, self.bias = shrinkage, ShrunkBias(user_shrinkage=user_shrinkage)
+    shrinkage: float = 20.0
+    user_shrinkage: float = 3.0
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "RidgeOnFeatures":
-        self.bias.fit(tasks)
+        self.bias = ShrunkBias(user_shrinkage=self.user_shrinkage).fit(tasks)
         x = tasks.object_features
         self.design = torch.cat([torch.ones(len(x), 1), x], dim=1)
         self.precision = torch.full((self.design.shape[1],), float(self.shrinkage))
-        self.precision[0] = self.bias.user_shrinkage
+        self.precision[0] = self.user_shrinkage
         return self
 
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
@@ -169,7 +171,7 @@ class RidgeOnFeatures:
 
 
 def ridge_weights(x: Tensor, y: Tensor, mask: Tensor, precision: Tensor) -> Tensor:
-    """argmin_w Σ_rows (y − x·w)² + Σ_f λ_f w_f² for every task at once, solved in the K rows rather than in the features.
+    """argmin_w Σ_rows (y − x·w)² + Σ_f λ_f w_f² for every task at once, solved in the K rows, not the features.
 
     w = Λ⁻¹Xᵀ (X Λ⁻¹ Xᵀ + I)⁻¹ y. x: [n_tasks, K, n_features], y, mask: [n_tasks, K], precision λ > 0: [n_features].
     Returns [n_tasks, n_features]; zeros for a task without rows.

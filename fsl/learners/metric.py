@@ -1,39 +1,43 @@
 """Recommending by distance in a learned space."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from fsl.episodes import Examples, Tasks
+from fsl.episodes import Examples
 from fsl.learners.baselines import ShrunkBias, mask_of
-from fsl.learners.neighbours import NeighbourVotes, in_chunks
+from fsl.learners.neighbours import NeighbourVotes, described, in_chunks
 from fsl.siamese import train_siamese
+from fsl.tasks import Tasks
 
 
+@dataclass(eq=False)
 class Siamese:
     """Places a new task's few behaviours in a space trained by contrastive loss, and asks the nearest known tasks.
 
     A task's taste is t = Σ_support e (z_i − z̄) / (K + λ), z_i the embedding of object i and e the residual of
-    `ShrunkBias`; nearness is the cosine of tastes; the neighbours vote with their residuals. Needs object features
-    that say something about taste: without any it is `ShrunkBias`.
+    `ShrunkBias`; nearness is the cosine of tastes; the neighbours vote with their residuals. Objects enter the
+    network by their content and by factors learned from the training tasks. Fails where neither says anything.
     """
 
-    def __init__(
-        self, n_embedding=16, n_hidden=64, n_steps=400, n_neighbours=80, vote_shrinkage=3.0, seed=0
-    ):
-        self.training = {
-            "n_embedding": n_embedding,
-            "n_hidden": n_hidden,
-            "n_steps": n_steps,
-            "seed": seed,
-        }
-        self.n_neighbours, self.vote_shrinkage = n_neighbours, vote_shrinkage
+    n_embedding: int = 16
+    n_hidden: int = 64
+    n_factors: int = 8
+    n_steps: int = 400
+    n_neighbours: int = 80
+    vote_shrinkage: float = 3.0
+    seed: int = 0
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Siamese":
         self.bias = ShrunkBias().fit(tasks)
         self.votes = NeighbourVotes(self.bias, tasks)
-        self.net, self.history = train_siamese(tasks, tasks.object_features, **self.training)
+        x = described(tasks, self.n_factors, self.seed)
+        self.net, self.history = train_siamese(
+            tasks, x, self.n_hidden, self.n_embedding, self.n_steps, seed=self.seed
+        )
         with torch.no_grad():
-            z = self.net.tower(tasks.object_features)
+            z = self.net.tower(x)
         self.places = z - z.mean(0)
         leaning = self.places[tasks.objects] * self.bias.training_residuals[:, None]
         self.known_tastes = torch.zeros(len(tasks), z.shape[1]).index_add_(

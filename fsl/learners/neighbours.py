@@ -1,12 +1,15 @@
 """Collaborative baselines: nearest users, and matrix factorisation with fold-in. Both correct `ShrunkBias`."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse
 import torch
 from torch import Tensor
 
-from fsl.episodes import Examples, Tasks
+from fsl.episodes import Examples
 from fsl.learners.baselines import ShrunkBias, mask_of, ridge_weights
+from fsl.tasks import Tasks
 
 _TASKS_AT_ONCE = 1_024
 _ROWS_AT_ONCE = 1 << 18
@@ -62,20 +65,20 @@ def in_chunks(predict, support: Examples, query_inputs: Tensor) -> Tensor:
     )
 
 
+@dataclass(eq=False)
 class UserKNN:
     """Nearest training users by the cosine of residuals on what both rated, and their votes (Herlocker et al. 1999).
 
-    s_tv = Σ_i e_ti R_vi / (‖e_t‖ ‖R_v on t's support‖ + λ_s), e the residuals of `ShrunkBias`. Ignores dissimilar users.
+    s_tv = Σ_i e_ti R_vi / (‖e_t‖ ‖R_v on t's support‖ + λ_s), e the residuals of `ShrunkBias`. Only similar users vote.
     """
 
-    def __init__(
-        self, n_neighbours: int = 60, similarity_shrinkage: float = 3.0, vote_shrinkage: float = 1.0
-    ):
-        self.n_neighbours, self.vote_shrinkage = n_neighbours, vote_shrinkage
-        self.similarity_shrinkage = similarity_shrinkage
+    n_neighbours: int = 60
+    similarity_shrinkage: float = 3.0
+    vote_shrinkage: float = 1.0
+    user_shrinkage: float = 3.0
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "UserKNN":
-        self.bias = ShrunkBias().fit(tasks)
+        self.bias = ShrunkBias(user_shrinkage=self.user_shrinkage).fit(tasks)
         self.votes = NeighbourVotes(self.bias, tasks)
         return self
 
@@ -104,6 +107,7 @@ class UserKNN:
         return dot / (ours * theirs + self.similarity_shrinkage)
 
 
+@dataclass(eq=False)
 class FoldIn:
     """Matrix factorisation by alternating least squares, and a new task folded in (Koren, Bell & Volinsky 2009).
 
@@ -112,16 +116,15 @@ class FoldIn:
     with penalty λ_p σ² ‖p‖², σ² the training noise: as a meta-learner, a linear head on features learned for all.
     """
 
-    def __init__(self, n_factors=10, shrinkage=8.0, fold_in_shrinkage=1.0, n_sweeps=12, seed=0):
-        self.n_factors, self.shrinkage, self.fold_in_shrinkage = (
-            n_factors,
-            shrinkage,
-            fold_in_shrinkage,
-        )
-        self.n_sweeps, self.seed = n_sweeps, seed
+    n_factors: int = 10
+    shrinkage: float = 8.0
+    fold_in_shrinkage: float = 1.0
+    user_shrinkage: float = 3.0
+    n_sweeps: int = 12
+    seed: int = 0
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "FoldIn":
-        self.bias = ShrunkBias().fit(tasks)
+        self.bias = ShrunkBias(user_shrinkage=self.user_shrinkage).fit(tasks)
         generator = torch.Generator().manual_seed(self.seed)
         residuals, owner = self.bias.training_residuals, tasks.task_of_row
         self.factors = 0.1 * torch.randn(len(tasks.object_ids), self.n_factors, generator=generator)
@@ -153,6 +156,12 @@ class FoldIn:
     def _design(self, inputs: Tensor) -> Tensor:
         factors = self.factors[inputs[..., 1]]
         return torch.cat([torch.ones_like(factors[..., :1]), factors], dim=-1)
+
+
+def described(tasks: Tasks, n_factors: int, seed: int) -> Tensor:
+    """Every object's content beside its factors from the training tasks, each of unit spread: [n_objects, d]."""
+    factors = FoldIn(n_factors, seed=seed).fit(tasks).factors
+    return torch.cat([tasks.object_features, factors / factors.std().clamp(min=1e-6)], dim=1)
 
 
 def _ridge_by(index: Tensor, x: Tensor, y: Tensor, n: int, shrinkage: float) -> Tensor:

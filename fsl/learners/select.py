@@ -1,14 +1,17 @@
 """Choosing among settings of one learner on validation tasks, with the same budget for everyone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from fsl.episodes import Examples, Tasks, sample_episode
+from fsl.episodes import Examples, sample_episode
 from fsl.metrics import mse
+from fsl.tasks import Tasks
 
 
+@dataclass(eq=False)
 class Selected:
     """Fits every candidate and keeps the one with the least validation error (mean squared, averaged over `n_shots`).
 
@@ -16,14 +19,10 @@ class Selected:
     `chosen` is the learner kept and `errors` lists each candidate's validation RMSE.
     """
 
-    def __init__(
-        self,
-        candidates: Sequence,
-        n_shots: Sequence[int] = (1, 3, 5),
-        n_query: int = 10,
-        seed: int = 0,
-    ):
-        self.candidates, self.n_shots, self.n_query, self.seed = candidates, n_shots, n_query, seed
+    candidates: Sequence
+    n_shots: Sequence[int] = (1, 3, 5)
+    n_query: int = 10
+    seed: int = 0
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Selected":
         if validation is None or len(validation) == 0:

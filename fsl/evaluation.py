@@ -1,4 +1,4 @@
-"""Learners × tasks × shots -> one tidy table of per-task records. Knows the learners' interface, never their insides."""
+"""Learners × tasks × shots -> one tidy table of per-task records. Looks inside no learner."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -8,8 +8,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fsl.episodes import Draw, Episode, Tasks, draw_shots, gather
+from fsl.episodes import Draw, Episode, draw_shots, gather
+from fsl.errors import InputError
 from fsl.metrics import mae, mse, ndcg
+from fsl.tasks import Tasks
 
 METRICS = ("mae", "mse", "ndcg@5", "ndcg@10")
 RULERS = ("random", "constant", "oracle")
@@ -25,6 +27,8 @@ def evaluate(
     support: str = "random",
     partition: str = "user-cold",
     metrics: Sequence[str] = METRICS,
+    min_query: int = 1,
+    max_tasks: int | None = None,
     expected: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Judge fitted learners on the same test tasks, support rows and query rows.
@@ -32,7 +36,8 @@ def evaluate(
     learners: name -> an object with `predict(support, query_inputs)`, already fitted. It is given the support
     (inputs, targets, mask) and the query's inputs; the query's targets stay here. tasks: the test tasks.
     n_shots: sizes of support; every size is judged on the same query rows, which follow the largest support, so
-    tasks with fewer than max(n_shots) + 1 behaviours are left out. seeds: one draw of support and query for each.
+    tasks with fewer than max(n_shots) + min_query behaviours are left out, and of more than `max_tasks` a random
+    lot is judged. seeds: one draw of tasks, support and query for each.
     support: "random" or "temporal" (the task's first behaviours). metrics: mae, mse, ndcg@k.
     expected: noise-free expectation of every interaction of the shop, where it is known (simulated data).
 
@@ -49,7 +54,7 @@ def evaluate(
     frames = []
     for seed, k in product(seeds, n_shots):
         generator = torch.Generator().manual_seed(seed)
-        draw = draw_shots(tasks, k, n_query, generator, support, reserve=max(n_shots))
+        draw = draw_shots(tasks, k, n_query, generator, support, max_tasks, max(n_shots), min_query)
         episode = gather(tasks, draw)
         for name, scores in _predictions(learners, tasks, draw, episode, expected, seed):
             if not scores[episode.query.mask].isfinite().all():
@@ -66,6 +71,24 @@ def evaluate(
                 )
             )
     return pd.concat(frames, ignore_index=True)
+
+
+def feasible(
+    tasks: Tasks, n_shots: Sequence[int], n_query: int = 10
+) -> tuple[tuple[int, ...], int]:
+    """The shots and query size that at least half of the tasks can serve: (n_shots, n_query), both cut down.
+
+    Query gets at most half of the median task. Raises InputError where even one shot and one query are too much.
+    """
+    median = int(tasks.sizes.double().quantile(0.5)) if len(tasks) else 0
+    n_query = min(n_query, median // 2)
+    possible = tuple(k for k in n_shots if k + n_query <= median)
+    if n_query < 1 or not possible:
+        raise InputError(
+            f"half of the {len(tasks)} {tasks.kind}s have fewer than {min(n_shots) + 1} behaviours: "
+            f"too few for {min(n_shots)} of support and one to be judged on"
+        )
+    return possible, n_query
 
 
 def _check(learners, metrics) -> None:

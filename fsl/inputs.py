@@ -1,0 +1,95 @@
+"""The data of a report as its notebooks get it: a source's name or a checked folder, with a label and a checksum."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+from fsl.errors import InputError
+
+# Seconds that a run waits for a source that is not on this machine: by default, through pip, and asked for by name.
+PATIENCE, PATIENCE_WITH_PIP, SECONDS = 10.0, 60.0, 120.0
+
+
+@dataclass(frozen=True)
+class Data:
+    """`value` is what the notebook's `data` gets; `label` stands in file names and at the top of a page.
+
+    `missing`: why it cannot be had, for a source that nobody asked for by name.
+    """
+
+    value: str
+    label: str
+    simulated: bool
+    is_folder: bool = False
+    checksum: str | None = None
+    has_target: bool = True
+    missing: str | None = None
+
+
+def from_word(word: str, read_options: Mapping[str, object]) -> Data:
+    """What `--data` names: a known source, fetched if need be, or a folder, read whole and checked.
+
+    Raises InputError with all that is wrong with it.
+    """
+    from fsl.sources import SOURCES, open_shop
+
+    if word in SOURCES:
+        return _source(word, SECONDS)
+    shop = open_shop(word, **read_options)
+    folder = Path(word).resolve()
+    has_target = shop.target is not None
+    return Data(str(folder), _label(folder), False, True, _folder_checksum(folder), has_target)
+
+
+@cache
+def from_name(name: str) -> Data:
+    """A source that a notebook runs on by default. One that cannot be had in time says why in `missing`."""
+    from fsl.sources import SOURCES
+
+    if name not in SOURCES:
+        raise InputError(
+            f"a notebook's own data {name!r} is no known source ({', '.join(SOURCES)})"
+        )
+    by_pip = any(file.requirement for file in SOURCES[name].files)
+    try:
+        return _source(name, PATIENCE_WITH_PIP if by_pip else PATIENCE)
+    except InputError as error:
+        return Data(name, name, SOURCES[name].simulated, missing=" ".join(error.problems))
+
+
+def _source(name: str, seconds: float) -> Data:
+    from fsl.sources import SOURCES, load
+
+    source = SOURCES[name]
+    if source.simulated:
+        return Data(name, name, True)
+    shop = load(name, timeout=seconds)
+    checksum = hashlib.sha256("".join(file.sha256 for file in source.files).encode()).hexdigest()
+    return Data(name, name, False, False, checksum, shop.target is not None)
+
+
+def _label(folder: Path) -> str:
+    """The last part of the path, as it may stand in a file name and a link."""
+    return re.sub(r"[^\w.-]+", "-", folder.name).strip("-.") or "data"
+
+
+def _folder_checksum(folder: Path) -> str:
+    """One sha256 over the tables' own, in the order of their roles."""
+    from fsl.read import find_tables
+
+    parts = []
+    for _, file in sorted(find_tables(folder).items()):
+        with file.open() as stream:
+            parts.append(_sha256(stream))
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def _sha256(stream: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,178 @@
+"""What a report will run: notebooks, data, parameters. All is checked here; nothing runs."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+
+from fsl.errors import InputError
+from fsl.inputs import Data, from_name, from_word
+from fsl.parameters import Parameter, check_names, fit_texts, read_parameters, split_assignments
+from fsl.presets import DEFAULT_RUN, PRESETS, Preset
+
+OWN_OPTIONS = {"data": "--data", "read_options": "--column and its like", "records_file": "--out"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command as it was given."""
+
+    notebooks: Sequence[str] = ()
+    data: Sequence[str] = ()
+    assignments: Sequence[str] = ()
+    seed: int | None = None
+    quick: bool = False
+    every: bool = False
+    read_options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook on one data set. `known`: its parameters; `given`: the values it is given."""
+
+    notebook: Path
+    title: str
+    known: Mapping[str, Parameter]
+    given: Mapping[str, object]
+    data: Data | None
+    size: str
+
+    @property
+    def stem(self) -> str:
+        """The name of its files: NAME--DATA."""
+        return f"{self.notebook.stem}--{self.data.label}" if self.data else self.notebook.stem
+
+
+def notebooks_folder() -> Path:
+    """`notebooks` beside the package (an editable install), else in the current folder."""
+    places = [Path(__file__).resolve().parent.parent / "notebooks", Path.cwd() / "notebooks"]
+    for place in places:
+        if place.is_dir() and any(place.glob("*.ipynb")):
+            return place
+    raise InputError("no folder of notebooks: run `fsl report` from a clone of the project")
+
+
+def choose(words: Sequence[str], every: bool, folder: Path) -> list[Path]:
+    """The notebooks meant by `04_cold_start`, `04` or `04_cold_start.ipynb`; else the default run."""
+    found = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
+    if every:
+        return list(found.values())
+    chosen = [_named(word, found) for word in words or DEFAULT_RUN]
+    return list(dict.fromkeys(chosen))
+
+
+def _named(word: str, found: Mapping[str, Path]) -> Path:
+    stem = word.removesuffix(".ipynb").rpartition("/")[2]
+    if stem in found:
+        return found[stem]
+    begun = [name for name in found if name.split("_")[0] == stem]
+    if len(begun) == 1:
+        return found[begun[0]]
+    raise InputError(f"no notebook {word!r}; there are: {', '.join(found)}")
+
+
+def plan(request: Request, folder: Path) -> list[Job]:
+    """Every job of the request, in order. Raises InputError with all that does not fit."""
+    texts = split_assignments(request.assignments)
+    problems = [
+        f"-p {name} is not yours to set: use {OWN_OPTIONS[name]}"
+        for name in texts
+        if name in OWN_OPTIONS
+    ]
+    if request.seed is not None and "seed" in texts:
+        problems.append("the seed is given twice: --seed and -p seed")
+    if problems:
+        raise InputError(*problems)
+    read = [_read(path) for path in choose(request.notebooks, request.every, folder)]
+    asked = _asked_data(request, read)
+    givens = [_values(request, path.stem, known, texts) for path, _, known in read]
+    jobs = []
+    for (path, title, known), given in zip(read, givens, strict=True):
+        for data in _data_of(path.stem, known, asked):
+            jobs.append(_job(path, title, known, given, data, request))
+    if not jobs:
+        raise InputError("none of the chosen notebooks takes data, so --data has nothing to do")
+    _refuse_one_name_for_two(jobs)
+    return jobs
+
+
+def _read(path: Path) -> tuple[Path, str, dict[str, Parameter]]:
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (ValueError, nbformat.ValidationError) as error:
+        raise InputError(f"{path.name} is no notebook that can be read") from error
+    return path, title_of(notebook, path.stem), read_parameters(notebook, path.stem)
+
+
+def title_of(notebook, fallback: str) -> str:
+    """The first heading of the first markdown cell."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            heading = re.search(r"^#\s+(.+?)\s*#*$", cell.source, re.M)
+            return heading[1] if heading else fallback
+    return fallback
+
+
+def _asked_data(request: Request, read: Iterable) -> list[Data]:
+    """What `--data` names, read and checked; refused for a notebook that was named and takes none."""
+    if request.data and request.notebooks:
+        without = [path.stem for path, _, known in read if "data" not in known]
+        if without:
+            raise InputError(
+                *(f"{name} takes no data, so --data is refused for it" for name in without)
+            )
+    data = [from_word(word, request.read_options) for word in dict.fromkeys(request.data)]
+    if request.read_options and not any(item.is_folder for item in data):
+        raise InputError(
+            "--column, --drop-unknown and --duplicates are for folders: give --data FOLDER"
+        )
+    return data
+
+
+def _data_of(name: str, known: Mapping[str, Parameter], asked: Sequence[Data]) -> list[Data | None]:
+    if "data" not in known:
+        return [] if asked else [None]
+    preset = PRESETS.get(name, Preset())
+    chosen = list(asked) or [
+        from_name(source) for source in preset.data or (known["data"].default,)
+    ]
+    lacking = [item.label for item in chosen if preset.needs_target and not item.has_target]
+    if lacking:
+        raise InputError(
+            *(f"{name} needs a column rating or label, and {label} has none" for label in lacking)
+        )
+    return chosen
+
+
+def _values(
+    request: Request, name: str, known: Mapping[str, Parameter], texts: Mapping[str, str]
+) -> dict:
+    """Preset, then `--seed`, then `-p`: later ones win."""
+    preset = PRESETS.get(name, Preset())
+    sized = dict(preset.quick if request.quick else preset.report)
+    seed = {} if request.seed is None else {"seed": request.seed}
+    check_names([*sized, *seed], known, name)
+    return sized | seed | fit_texts(texts, known, name)
+
+
+def _job(
+    path: Path, title: str, known: Mapping, given: Mapping, data: Data | None, request: Request
+) -> Job:
+    of_data = {} if data is None else {"data": data.value}
+    if data is not None and data.is_folder and request.read_options:
+        check_names(["read_options"], known, path.stem)
+        of_data["read_options"] = dict(request.read_options)
+    return Job(
+        path, title, known, {**given, **of_data}, data, "quick" if request.quick else "report"
+    )
+
+
+def _refuse_one_name_for_two(jobs: Iterable[Job]) -> None:
+    values: dict[str, str] = {}
+    for job in jobs:
+        if job.data and values.setdefault(job.data.label, job.data.value) != job.data.value:
+            raise InputError(
+                f"two data sets would both be called {job.data.label}; rename a folder"
+            )

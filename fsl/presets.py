@@ -1,0 +1,26 @@
+"""What `fsl report` gives each notebook: data, and parameters at report size and quick size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One notebook's row. `data` are sources by name; parameters change the notebook's own defaults.
+
+    `needs_target`: the notebook cannot do without a `rating` or `label` column.
+    """
+
+    data: tuple[str, ...] = ()
+    report: Mapping[str, object] = field(default_factory=dict)
+    quick: Mapping[str, object] = field(default_factory=dict)
+    needs_target: bool = False
+
+
+PRESETS: dict[str, Preset] = {
+    "01_episodes": Preset(data=("simulated", "phones-99")),
+    "02_siamese": Preset(data=("simulated", "phones-99"), needs_target=True),
+    "03_maml": Preset(data=("simulated",)),
+    "04_cold_start": Preset(data=("ml-100k", "phones-99"), needs_target=True),
+}
+DEFAULT_RUN = ("01_episodes", "02_siamese", "03_maml", "04_cold_start")

@@ -1,0 +1,86 @@
+"""The options of `fsl report`. What runs a report is imported then, so that --help is instant."""
+
+import argparse
+import sys
+from pathlib import Path
+
+STOPPED = 130
+
+DESCRIPTION = """Run notebooks and leave pages that anyone can read: NAME--DATA.html, .ipynb, .json
+(and .parquet, the per-task records) and an index.html, in reports/ or DIR. Without NOTEBOOK the
+four of the main story are run, each on the data it is about. Until the whole run is done the
+earlier report stays as it is."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """All options of `fsl report`, and `run` as what it does."""
+    from fsl.data_cli import add_read_options
+
+    parser.description = DESCRIPTION
+    add = parser.add_argument
+    add("notebooks", nargs="*", metavar="NOTEBOOK", help="04_cold_start or 04; default: 01 to 04")
+    add(
+        "--data",
+        action="append",
+        default=[],
+        metavar="NAME|FOLDER",
+        help="a source's name or a folder of tables",
+    )
+    add(
+        "-p",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="assignments",
+        help="set a notebook's parameter",
+    )
+    add("--seed", type=int, metavar="N", help="the same as -p seed=N")
+    add("--quick", action="store_true", help="small sizes: a look in two minutes")
+    add(
+        "--jobs",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="notebooks run at once (numbers do not depend on it)",
+    )
+    add("--out", type=Path, metavar="DIR", help="where the report goes (default: reports/)")
+    add("--no-input", action="store_true", help="pages for readers, without code")
+    add("--all", action="store_true", dest="every", help="every notebook in the folder")
+    add_read_options(parser)
+    parser.set_defaults(run=run)
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"wants a whole number above 0, not {text!r}")
+    return number
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the report. Returns 0 done, 1 a notebook failed, 130 stopped by Ctrl-C."""
+    from fsl.data_cli import read_options
+    from fsl.errors import InputError
+    from fsl.plan import Request
+    from fsl.report import run_report
+
+    if args.every and args.notebooks:
+        raise InputError("--all means every notebook: leave the names away")
+    options = {name: value for name, value in read_options(args).items() if value}
+    request = Request(
+        args.notebooks,
+        args.data,
+        args.assignments,
+        args.seed,
+        args.quick,
+        args.every,
+        options,
+    )
+    try:
+        return run_report(request, args.out, args.jobs, not args.no_input)
+    except KeyboardInterrupt:
+        print("fsl: stopped; the earlier report is as it was", file=sys.stderr)
+        return STOPPED
+    except OSError as error:
+        print(f"fsl: {error}; the earlier report is as it was", file=sys.stderr)
+        return 1

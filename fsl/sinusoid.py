@@ -1,0 +1,39 @@
+"""The regression problem of the MAML paper (Finn et al. 2017, section 5.1): every task is a sine wave of its own."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from fsl.episodes import Episode, Examples
+
+
+class SineNet(nn.Module):
+    """1 → 40, ReLU → 40, ReLU → 1, as in the paper: inputs [n, 1] -> predictions [n]."""
+
+    def __init__(self, seed: int = 0, n_hidden: int = 40):
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.layers = nn.Sequential(
+                nn.Linear(1, n_hidden),
+                nn.ReLU(),
+                nn.Linear(n_hidden, n_hidden),
+                nn.ReLU(),
+                nn.Linear(n_hidden, 1),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)[..., 0]
+
+
+def sine_episode(n_tasks: int, n_shots: int, n_query: int, generator: torch.Generator) -> Episode:
+    """y = a sin(x − φ), a ~ U[0.1, 5], φ ~ U[0, π], x ~ U[−5, 5]; inputs [n_tasks, n, 1], targets [n_tasks, n]."""
+    amplitude = 0.1 + 4.9 * torch.rand(n_tasks, 1, generator=generator)
+    phase = math.pi * torch.rand(n_tasks, 1, generator=generator)
+
+    def examples(n: int) -> Examples:
+        x = 10 * torch.rand(n_tasks, n, generator=generator) - 5
+        return Examples(x[..., None], amplitude * torch.sin(x - phase))
+
+    return Episode(examples(n_shots), examples(n_query))

@@ -1,0 +1,211 @@
+"""From a shop's behaviours to few-shot tasks, and the splits that keep cold cold.
+
+Knows a shop's tables and tensors; knows nothing of episodes or models. Every split takes its generator as an argument.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from fsl.data import Shop
+from fsl.errors import InputError
+from fsl.features import encode
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Few-shot tasks in flat form: the behaviours of task t are the rows offsets[t] to offsets[t + 1], oldest first.
+
+    kind: "user", "item" or "scene". A task's `subject` is the new user (item; user in a scene) and its `objects`
+    [n_rows] are what the subject met (phones; for an item-task the users). targets: [n_rows], in `scale`'s unit.
+    times: [n_rows] Unix seconds, or None. rows: [n_rows], each behaviour's place in the shop's interactions.
+    groups: [n_tasks], the user (item) behind each task: splits never part a group. An episode's inputs are
+    [..., 2] of (subject, object), places in subject_features [n_subjects, d_s] and object_features [n_objects, d_o].
+    """
+
+    kind: str
+    subjects: Tensor
+    groups: Tensor
+    offsets: Tensor
+    objects: Tensor
+    targets: Tensor
+    times: Tensor | None
+    rows: Tensor
+    scale: tuple[float, float]
+    subject_ids: pd.Index
+    object_ids: pd.Index
+    subject_features: Tensor
+    object_features: Tensor
+    subject_feature_names: list[str]
+    object_feature_names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    @property
+    def n_rows(self) -> int:
+        """Behaviours in all tasks."""
+        return len(self.objects)
+
+    @cached_property
+    def sizes(self) -> Tensor:
+        """Behaviours per task, [n_tasks]."""
+        return self.offsets.diff()
+
+    @cached_property
+    def task_of_row(self) -> Tensor:
+        """The task each behaviour belongs to, [n_rows]."""
+        return torch.repeat_interleave(torch.arange(len(self)), self.sizes)
+
+    @cached_property
+    def task_means(self) -> Tensor:
+        """Mean target per task, [n_tasks]; 0 for an empty task."""
+        sums = torch.zeros(len(self), dtype=self.targets.dtype).index_add_(
+            0, self.task_of_row, self.targets
+        )
+        return sums / self.sizes.clamp(min=1)
+
+    def subset(self, chosen: Tensor, kept_rows: Tensor | None = None) -> "Tasks":
+        """The tasks at the places `chosen`, in that order; of their behaviours only those True in `kept_rows`."""
+        rows, owner = rows_of(self.offsets, chosen)
+        if kept_rows is not None:
+            rows, owner = rows[kept_rows[rows]], owner[kept_rows[rows]]
+        sizes = torch.bincount(owner, minlength=len(chosen))
+        return replace(
+            self,
+            subjects=self.subjects[chosen],
+            groups=self.groups[chosen],
+            offsets=torch.cat([torch.zeros(1, dtype=torch.long), sizes.cumsum(0)]),
+            objects=self.objects[rows],
+            targets=self.targets[rows],
+            times=None if self.times is None else self.times[rows],
+            rows=self.rows[rows],
+        )
+
+
+def user_tasks(shop: Shop) -> Tasks:
+    """One task per user: from a few of a user's behaviours, the others. Raises InputError without rating or label."""
+    return _tasks(shop, "user", shop.interactions["user"], "user", "item")
+
+
+def item_tasks(shop: Shop) -> Tasks:
+    """One task per item: from a new product's first few users, how the others will like it."""
+    return _tasks(shop, "item", shop.interactions["item"], "item", "user")
+
+
+def scene_tasks(shop: Shop) -> Tasks:
+    """One task per user and scene; the scene is among the subject's features. Raises InputError without `scene`."""
+    if "scene" not in shop.interactions:
+        raise InputError(
+            f"{shop.name}: scene-tasks need a column scene in interactions, which has none"
+        )
+    scene = shop.interactions["scene"].astype(str)
+    pair = pd.MultiIndex.from_arrays([shop.interactions["user"], scene], names=["user", "scene"])
+    return _tasks(shop, "scene", pair, "user", "item")
+
+
+def _tasks(shop: Shop, kind: str, subject, subject_key: str, object_key: str) -> Tasks:
+    if shop.target is None:
+        raise InputError(
+            f"{shop.name}: tasks need a column rating or label in interactions, which has neither"
+        )
+    table = shop.interactions
+    subject_codes, subject_ids = pd.factorize(subject, sort=True)
+    object_codes, object_ids = pd.factorize(table[object_key], sort=True)
+    times = table["timestamp"].to_numpy(float) if "timestamp" in table else None
+    order = np.lexsort((subject_codes,) if times is None else (times, subject_codes))
+    sizes = np.bincount(subject_codes, minlength=len(subject_ids))
+    users = subject_ids.get_level_values(0) if kind == "scene" else subject_ids
+    subject_features, subject_names = _features(shop, subject_ids, users, subject_key)
+    object_features, object_names = _features(shop, object_ids, object_ids, object_key)
+    return Tasks(
+        kind=kind,
+        subjects=torch.arange(len(subject_ids)),
+        groups=torch.from_numpy(pd.factorize(users)[0].astype(np.int64)),
+        offsets=torch.from_numpy(np.concatenate([[0], np.cumsum(sizes)])),
+        objects=torch.from_numpy(object_codes[order].astype(np.int64)),
+        targets=torch.from_numpy(table[shop.target].to_numpy(np.float32)[order]),
+        times=None if times is None else torch.from_numpy(times[order]),
+        rows=torch.from_numpy(order.astype(np.int64)),
+        scale=shop.scale,
+        subject_ids=pd.Index(subject_ids),
+        object_ids=pd.Index(object_ids),
+        subject_features=torch.from_numpy(subject_features),
+        object_features=torch.from_numpy(object_features),
+        subject_feature_names=subject_names,
+        object_feature_names=object_names,
+    )
+
+
+def _features(shop: Shop, ids: pd.Index, keys: pd.Index, key: str) -> tuple[np.ndarray, list[str]]:
+    """Content of users or items; a scene-task's subject carries its scene as one-hot columns besides."""
+    features, names = encode(shop.users if key == "user" else shop.items, pd.Index(keys), key)
+    if isinstance(ids, pd.MultiIndex):
+        scene = pd.get_dummies(ids.get_level_values(1), dtype=np.float32)
+        features = np.hstack([features, scene.to_numpy()])
+        names = names + [f"scene={name}" for name in scene.columns]
+    return features, names
+
+
+class Split(NamedTuple):
+    """Meta-training, validation and test tasks; no group (user, item) is in two of them."""
+
+    train: Tasks
+    validation: Tasks
+    test: Tasks
+
+
+def split_tasks(tasks: Tasks, generator: torch.Generator, fractions=(0.7, 0.1, 0.2)) -> Split:
+    """A random split by group: all tasks of a user (item) land on one side. Fractions are of groups; they sum to 1."""
+    groups, group = tasks.groups.unique(return_inverse=True)
+    first, second = _cuts(fractions, len(groups))
+    place = torch.randperm(len(groups), generator=generator)[group]
+    parts = (place < first, (first <= place) & (place < second), second <= place)
+    return Split(*(tasks.subset(part.nonzero()[:, 0]) for part in parts))
+
+
+def split_by_time(tasks: Tasks, fractions=(0.7, 0.1, 0.2)) -> Split:
+    """Train on the past: groups are ranked by when they first appear, and no side sees behind the next one's start.
+
+    Validation and test hold the groups that appear last; of the training (validation) groups only the behaviours
+    before the first moment of validation (test) are kept. Raises InputError without timestamps.
+    """
+    if tasks.times is None:
+        raise InputError("a split by time needs a column timestamp in interactions, which has none")
+    first_seen = torch.full((int(tasks.groups.max()) + 1,), torch.inf, dtype=tasks.times.dtype)
+    first_seen.scatter_reduce_(0, tasks.groups[tasks.task_of_row], tasks.times, "amin")
+    appeared = first_seen[first_seen.isfinite()].sort().values
+    cuts = [appeared[min(cut, len(appeared) - 1)] for cut in _cuts(fractions, len(appeared))]
+    seen = first_seen[tasks.groups]
+    parts = (seen < cuts[0], (cuts[0] <= seen) & (seen < cuts[1]), cuts[1] <= seen)
+    ends = (*cuts, torch.inf)
+    kept = (
+        _not_empty(tasks.subset(p.nonzero()[:, 0], tasks.times < e))
+        for p, e in zip(parts, ends, strict=True)
+    )
+    return Split(*kept)
+
+
+def _not_empty(tasks: Tasks) -> Tasks:
+    return tasks.subset((tasks.sizes > 0).nonzero()[:, 0])
+
+
+def _cuts(fractions, n: int) -> tuple[int, int]:
+    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise ValueError(
+            f"fractions must be three numbers >= 0 that sum to 1, got {tuple(fractions)}"
+        )
+    return round(n * fractions[0]), round(n * (fractions[0] + fractions[1]))
+
+
+def rows_of(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """All rows of the chosen tasks, task by task, and the place in `chosen` that each belongs to."""
+    sizes = offsets.diff()[chosen]
+    owner = torch.repeat_interleave(torch.arange(len(chosen)), sizes)
+    start = offsets[chosen] - (sizes.cumsum(0) - sizes)
+    return start[owner] + torch.arange(len(owner)), owner

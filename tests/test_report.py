@@ -1,0 +1,527 @@
+"""`fsl report` from the outside: what it refuses, what it leaves, and that it is all or nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import nbformat.v4 as v4
+import pytest
+
+from fsl import inputs, plan, publish, report
+from fsl.cli import main
+from fsl.errors import InputError
+from fsl.parameters import Parameter, fit_texts, read_parameters
+from fsl.presets import Preset
+
+PARAMETERS = """data = "simulated"  # a source or a folder
+read_options = {}  # how to read a folder
+seed = 0  # of generators
+lr = 0.1  # step size
+shots = (1, 3)  # known ratings
+name = "x"  # a word
+fast = True  # or not
+records_file = ""  # where records go"""
+GOOD = [
+    """from pathlib import Path
+import os, sys
+import matplotlib.pyplot as plt
+import pandas as pd
+from fsl.headlines import headline
+print(sys.executable, os.environ["OMP_NUM_THREADS"], os.getcwd(), plt.get_backend())""",
+    "if records_file:\n    pd.DataFrame({'value': [seed, lr]}).to_parquet(records_file)\nprint(records_file)",
+    "headline('MAML is better by', lr, 0.05, 0.2, 'stars')",
+]
+FIGURE = "plt.plot([1, 2], [seed, 3]);"
+
+
+def write(
+    folder: Path, name: str, *codes: str, parameters: str = PARAMETERS, figure: str = ""
+) -> None:
+    cells = [v4.new_markdown_cell(f"# Is {name} so?")]
+    cells.append(v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+    cells += [v4.new_code_cell(code) for code in codes]
+    cells += [v4.new_code_cell(figure, metadata={"tags": ["key-figure"]})] if figure else []
+    folder.mkdir(exist_ok=True)
+    nbformat.write(v4.new_notebook(cells=cells), folder / f"{name}.ipynb")
+
+
+def write_shop(folder: Path, target: str = "rating") -> Path:
+    folder.mkdir(parents=True)
+    rows = "\n".join(f"u{n},i{n % 3},{n % 5 + 1}" for n in range(12))
+    (folder / "interactions.csv").write_text(f"user,item,{target}\n{rows}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def notebooks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("repo") / "notebooks"
+    write(folder, "11_good", *GOOD, figure=FIGURE)
+    write(folder, "12_fails", "print('before')", "1 / 0", "print('after')")
+    write(folder, "13_no_data", "print(n)", parameters="n = 3  # a number")
+    write(folder, "14_dies", "import os", "os._exit(3)")
+    write(folder, "15_waits", WAIT)
+    return folder
+
+
+WAIT = """import os, pathlib, time
+pathlib.Path(name).write_text(str(os.getpid()))
+time.sleep(60)"""
+
+
+@pytest.fixture
+def run(notebooks, monkeypatch):
+    monkeypatch.setattr(report, "notebooks_folder", lambda: notebooks)
+    return lambda *words: main(["report", *map(str, words)])
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+def sidecar(out: Path, stem: str) -> dict:
+    return json.loads((out / f"{stem}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def made(notebooks, tmp_path_factory):
+    """One run of four notebooks, two at once, beside a foreign kernel that is called python3 too."""
+    out, jupyter = tmp_path_factory.mktemp("out"), tmp_path_factory.mktemp("jupyter")
+    spec = {"argv": ["false", "{connection_file}"], "display_name": "Foreign", "language": "python"}
+    (jupyter / "kernels" / "python3").mkdir(parents=True)
+    (jupyter / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
+    script = script_for(notebooks, ["11", "12", "13", "14", "--jobs", "3", "--out", str(out)])
+    settings = os.environ | {
+        "JUPYTER_PATH": str(jupyter),
+        "OMP_NUM_THREADS": "7",
+        "MPLBACKEND": "Agg",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=settings
+    )
+    return out, done
+
+
+def script_for(notebooks: Path, words: list[str]) -> str:
+    return (
+        "import sys; from pathlib import Path; from fsl import report; from fsl.cli import main;"
+        f"report.notebooks_folder = lambda: Path({str(notebooks)!r}); sys.exit(main(['report', *{words!r}]))"
+    )
+
+
+def test_every_notebook_has_its_files_and_the_worst_decides_the_exit_code(made):
+    out, done = made
+    assert done.returncode == 1, done.stderr
+    for stem in ("11_good--simulated", "12_fails--simulated", "13_no_data", "14_dies--simulated"):
+        for ending in (".html", ".ipynb", ".json"):
+            assert (out / f"{stem}{ending}").exists(), stem + ending
+    assert sorted(path.name for path in out.glob("*.parquet")) == ["11_good--simulated.parquet"]
+    assert not (out / ".staging").exists()
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["ok", "failed", "ok", "failed", "Open"]
+    assert lines[-1].endswith("index.html")
+    assert "Traceback" not in done.stderr
+    assert "11_good--simulated: done, 6/6 cells" in done.stderr
+    assert "\r" not in done.stderr, "no bar in a log"
+
+
+def test_the_kernel_is_this_interpreter_with_one_thread_in_the_notebooks_folder(made, notebooks):
+    text = (made[0] / "11_good--simulated.ipynb").read_text()
+    assert f"{sys.executable} 1 {notebooks}" in text
+    assert "inline" in text
+    assert "image/png" in text
+
+
+def test_the_sidecar_says_what_was_found_and_how(made):
+    entry = sidecar(made[0], "11_good--simulated")
+    assert entry["title"] == "Is 11_good so?"
+    assert entry["headline"] == {
+        "message": "MAML is better by",
+        "unit": "stars",
+        "value": 0.1,
+        "low": 0.05,
+        "high": 0.2,
+    }
+    assert (entry["data"], entry["simulated"], entry["status"]) == ("simulated", True, "ok")
+    assert entry["stamp"].keys() >= {
+        "commit",
+        "changed",
+        "fsl",
+        "torch",
+        "numpy",
+        "pandas",
+        "papermill",
+        "python",
+    }
+    assert entry["stamp"]["threads"] == 1
+    assert [row["name"] for row in entry["parameters"]][:3] == ["data", "read_options", "seed"]
+    assert sidecar(made[0], "13_no_data")["data"] is None
+
+
+def test_no_path_of_the_stage_is_left_in_what_is_published(made):
+    for name, content in contents(made[0]).items():
+        assert b".staging" not in content, name
+    assert "11_good--simulated.parquet" in (made[0] / "11_good--simulated.ipynb").read_text()
+
+
+def test_a_failing_cell_stands_on_top_of_its_page_and_in_the_index(made):
+    html = (made[0] / "12_fails--simulated.html").read_text()
+    assert html.index("This run failed") < html.index(">before")
+    assert "<strong>ZeroDivisionError</strong>: division by zero" in html
+    assert "papermill-error" not in html
+    assert "after</pre>" not in html
+    assert sidecar(made[0], "12_fails--simulated")["error"]["cell"] == 4
+    text = (made[0] / "index.html").read_text()
+    assert "Failed in cell 4: ZeroDivisionError: division by zero" in text
+    assert text.count("status: failed") == 2
+
+
+def test_a_kernel_that_dies_is_a_failed_report(made):
+    error = sidecar(made[0], "14_dies--simulated")["error"]
+    assert error["message"].startswith("the kernel ended")
+
+
+def test_the_index_shows_figure_headline_and_links_to_files_that_exist(made):
+    out = made[0]
+    text = (out / "index.html").read_text()
+    assert text.count('<img src="data:image/png;base64,') == 1
+    assert "MAML is better by" in text
+    for name in text.split('href="')[1:]:
+        assert (out / name.split('"')[0]).exists()
+
+
+def test_a_second_run_replaces_its_own_and_leaves_the_rest(run, made, notebooks, capfd):
+    out = made[0]
+    before = contents(out)
+    write(notebooks, "11_good", *GOOD[:1])
+    assert run("11", "--out", out, "--no-input", "--seed", 5) == 0
+    after = contents(out)
+    assert "11_good--simulated.parquet" not in after, "this run kept no records"
+    changed = {name for name in before if after.get(name) != before[name]}
+    assert changed == {
+        f"11_good--simulated{end}" for end in (".html", ".ipynb", ".json", ".parquet")
+    } | {"index.html"}
+    assert b"import matplotlib" not in after["11_good--simulated.html"]
+    assert sidecar(out, "11_good--simulated")["stamp"]["seed"] == 5
+    assert after["index.html"].index(b"11_good so") < after["index.html"].index(b"12_fails so")
+    write(notebooks, "11_good", *GOOD, figure=FIGURE)
+
+
+REFUSED = [
+    (["99"], "no notebook '99'; there are: 11_good, 12_fails"),
+    (
+        ["11", "-p", "sed=1"],
+        "11_good has no parameter 'sed'; it has: data (str, default 'simulated')",
+    ),
+    (["11", "-p", "lr=fast"], "11_good: parameter lr wants float (such as 0.1), not 'fast'"),
+    (["11", "-p", "seed=1.5"], "11_good: parameter seed wants int (such as 0), not '1.5'"),
+    (["11", "-p", "seed=True"], "11_good: parameter seed wants int (such as 0), not 'True'"),
+    (["11", "-p", "lr=1e999"], "11_good: parameter lr wants a finite float, not '1e999'"),
+    (
+        ["11", "-p", "shots=(1, 'a')"],
+        "11_good: parameter shots wants int (such as 1), not \"(1, 'a')\"",
+    ),
+    (["11", "-p", "seed"], "-p wants name=value, not 'seed'"),
+    (["11", "-p", "seed=1", "-p", "seed=2"], "-p seed is given twice"),
+    (["11", "-p", "seed=1", "--seed", "2"], "the seed is given twice: --seed and -p seed"),
+    (["11", "-p", "data=x"], "-p data is not yours to set: use --data"),
+    (["13", "--seed", "1"], "13_no_data has no parameter 'seed'; it has: n (int, default 3)"),
+    (["13", "--data", "simulated"], "13_no_data takes no data, so --data is refused for it"),
+    (
+        ["11", "--drop-unknown"],
+        "--column, --drop-unknown and --duplicates are for folders: give --data FOLDER",
+    ),
+    (["11", "--all"], "--all means every notebook: leave the names away"),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), REFUSED)
+def test_a_wrong_call_is_refused_before_anything_runs(run, tmp_path, capsys, words, sentence):
+    assert run(*words, "--out", tmp_path / "out") == 2
+    assert f"fsl: {sentence}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_problem_is_told_at_once(run, capsys):
+    assert run("11", "-p", "a=1", "-p", "lr=x", "-p", "b=1") == 2
+    assert capsys.readouterr().err.count("fsl: 11_good") == 3
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two"])
+def test_jobs_is_a_number_above_zero(run, capsys, jobs):
+    with pytest.raises(SystemExit) as stop:
+        run("11", f"--jobs={jobs}")
+    assert stop.value.code == 2
+    assert f"wants a whole number above 0, not '{jobs}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("lr", "1e-3", 0.001),
+        ("lr", "2", 2.0),
+        ("seed", "-4", -4),
+        ("name", "5", "5"),
+        ("name", "'5'", "5"),
+        ("name", "two words", "two words"),
+        ("fast", "false", False),
+        ("shots", "[5]", (5,)),
+        ("read_options", "{'a': 1}", {"a": 1}),
+    ],
+)
+def test_values_take_the_type_of_their_parameter(name, text, value):
+    known = read_parameters(_cell(PARAMETERS), "x")
+    found = fit_texts({name: text}, known, "x")[name]
+    assert (found, type(found)) == (value, type(value))
+
+
+def _cell(source: str):
+    return v4.new_notebook(cells=[v4.new_code_cell(source, metadata={"tags": ["parameters"]})])
+
+
+def test_parameters_are_literals_with_their_comments():
+    assert read_parameters(_cell("a: int = -1  # why"), "x") == {"a": Parameter("a", -1, "why")}
+    with pytest.raises(
+        InputError, match=r"x: the parameters cell may only set names to literals, not 'a = f\(\)'"
+    ):
+        read_parameters(_cell("a = f()"), "x")
+
+
+def test_a_folder_is_read_once_named_by_its_last_part_and_its_path_stays_private(
+    run, tmp_path, capfd
+):
+    shop, out = write_shop(tmp_path / "my secret place" / "Corner Shop"), tmp_path / "out"
+    assert run("11", "--data", shop, "--out", out) == 0
+    entry = sidecar(out, "11_good--Corner-Shop")
+    assert (entry["data"], entry["simulated"]) == ("Corner-Shop", False)
+    assert len(entry["stamp"]["checksum"]) == 64
+    page = (out / "11_good--Corner-Shop.html").read_text()
+    assert "secret place" not in page
+    assert "real data" in page
+    assert str(shop) in (out / "11_good--Corner-Shop.ipynb").read_text()
+
+
+def test_bad_tables_are_refused_and_nothing_is_written(run, tmp_path, capsys):
+    shop = write_shop(tmp_path / "shop", target="stars")
+    (shop / "interactions.csv").write_text("who,what\na,b\n")
+    assert run("11", "--data", shop, "--out", tmp_path / "out") == 2
+    assert "interactions.csv" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_shop_without_target_is_refused_by_a_notebook_that_needs_one(
+    run, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(plan.PRESETS, "11_good", Preset(needs_target=True))
+    shop = write_shop(tmp_path / "shop", target="colour")
+    assert run("11", "--data", shop, "--out", tmp_path / "out") == 2
+    assert "11_good needs a column rating or label, and shop has none" in capsys.readouterr().err
+
+
+def test_two_folders_of_one_name_are_refused(run, tmp_path, capsys):
+    shops = [write_shop(tmp_path / part / "shop") for part in "ab"]
+    assert run("11", "--data", shops[0], "--data", shops[1]) == 2
+    assert "two data sets would both be called shop; rename a folder" in capsys.readouterr().err
+
+
+def test_a_folder_option_reaches_the_notebook(notebooks, tmp_path):
+    shop = write_shop(tmp_path / "shop", target="stars")
+    request = plan.Request(["11"], [str(shop)], read_options={"columns": {"rating": "stars"}})
+    (job,) = plan.plan(request, notebooks)
+    assert job.given == {"data": str(shop), "read_options": {"columns": {"rating": "stars"}}}
+
+
+def test_without_names_data_goes_to_the_default_notebooks_that_take_it(notebooks, monkeypatch):
+    monkeypatch.setattr(plan, "DEFAULT_RUN", ("11_good", "12_fails", "13_no_data"))
+    jobs = plan.plan(plan.Request(data=["simulated", "simulated"]), notebooks)
+    assert [job.stem for job in jobs] == ["11_good--simulated", "12_fails--simulated"]
+
+
+def test_presets_make_the_size_and_the_command_line_wins(notebooks, monkeypatch):
+    monkeypatch.setitem(
+        plan.PRESETS, "11_good", Preset(report={"seed": 8, "lr": 0.2}, quick={"seed": 9})
+    )
+    request = plan.Request(["11"], assignments=["lr=0.3"])
+    assert plan.plan(request, notebooks)[0].given == {"seed": 8, "lr": 0.3, "data": "simulated"}
+    assert plan.plan(replace(request, quick=True, seed=1), notebooks)[0].given["seed"] == 1
+    monkeypatch.setitem(plan.PRESETS, "11_good", Preset(report={"no_such": 8}))
+    with pytest.raises(InputError, match="11_good has no parameter 'no_such'"):
+        plan.plan(request, notebooks)
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """phones-99 is in no cache and there is no network."""
+
+    def refuse(name, **options):
+        raise InputError(f"{name} cannot be fetched: no network.")
+
+    inputs.from_name.cache_clear()
+    monkeypatch.setattr("fsl.sources.load", refuse)
+    yield
+    inputs.from_name.cache_clear()
+
+
+def test_a_default_source_that_cannot_be_had_is_a_row_and_no_failure(
+    run, offline, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setitem(plan.PRESETS, "13_no_data", Preset())
+    monkeypatch.setitem(plan.PRESETS, "11_good", Preset(data=("phones-99",), needs_target=True))
+    assert run("11", "--out", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "not run  11_good--phones-99: phones-99 cannot be fetched: no network." in said
+    assert (
+        "Not run: phones-99 cannot be fetched: no network." in (tmp_path / "index.html").read_text()
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"11_good--phones-99.json", "index.html"}
+
+
+def test_an_earlier_report_outlives_a_source_that_cannot_be_had(
+    run, offline, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setitem(plan.PRESETS, "11_good", Preset(data=("phones-99",)))
+    earlier = {
+        "kind": "fsl report 1",
+        "notebook": "11_good",
+        "title": "Earlier?",
+        "data": "phones-99",
+    }
+    earlier |= {
+        "simulated": False,
+        "status": "ok",
+        "run": "2025-01-01T00:00:00Z",
+        "size": "report",
+        "seconds": 1,
+    }
+    earlier |= {"started": "2025-01-01T00:00:00Z", "stem": "11_good--phones-99", "headline": None}
+    (tmp_path / "11_good--phones-99.json").write_text(json.dumps(earlier))
+    (tmp_path / "11_good--phones-99.html").write_text("the earlier page")
+    assert run("11", "--out", tmp_path) == 0
+    assert (tmp_path / "11_good--phones-99.html").read_text() == "the earlier page"
+    index = (tmp_path / "index.html").read_text()
+    assert 'href="11_good--phones-99.html"' in index
+    assert "no network. This is the earlier report." in index
+
+
+def test_a_source_asked_for_by_name_must_be_had(run, offline, tmp_path, capsys):
+    assert run("11", "--data", "phones-99", "--out", tmp_path / "out") == 2
+    assert "phones-99 cannot be fetched: no network." in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def staged(out: Path) -> None:
+    stage = out / publish.STAGE
+    stage.mkdir()
+    for name in ("a.html", "a.json", "index.html"):
+        (out / name).write_text("old")
+        (stage / name).write_text("new")
+    (out / "a.parquet").write_text("old")
+
+
+def state(out: Path) -> set[str]:
+    return {path.read_text() for path in out.glob("a.*")} | {(out / "index.html").read_text()}
+
+
+@pytest.mark.parametrize("dies_at", range(1, 6))
+def test_killed_anywhere_in_publishing_it_is_all_old_or_all_new(tmp_path, monkeypatch, dies_at):
+    staged(tmp_path)
+    replace_, calls = os.replace, []
+
+    def replace_until(source, target):
+        calls.append(target)
+        if len(calls) == dies_at:
+            raise KeyboardInterrupt
+        replace_(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_until)
+    names = ["a.html", "a.json", "index.html"]
+    if dies_at <= 4:
+        with pytest.raises(KeyboardInterrupt):
+            publish.commit(tmp_path, names, ["a.parquet"])
+    else:
+        publish.commit(tmp_path, names, ["a.parquet"])
+    monkeypatch.undo()
+    publish.recover(tmp_path)
+    assert state(tmp_path) == ({"old"} if dies_at == 1 else {"new"})
+    assert (tmp_path / "a.parquet").exists() == (dies_at == 1)
+    assert not (tmp_path / publish.STAGE).exists()
+
+
+def test_two_reports_into_one_folder_are_refused(run, tmp_path, capsys):
+    with publish.opened(tmp_path):
+        assert run("13", "--out", tmp_path) == 2
+    assert f"another report is being made in {tmp_path}; wait for it" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_out_that_is_a_file_is_refused(run, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert run("13", "--out", tmp_path / "file") == 2
+    assert "cannot write to" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+)
+def test_stopped_or_killed_the_earlier_report_is_whole_and_no_kernel_stays(
+    notebooks, tmp_path, stop, code
+):
+    out, sign = tmp_path / "out", tmp_path / "kernel"
+    out.mkdir()
+    earlier = {
+        "index.html": b"old",
+        "15_waits--simulated.html": b"old",
+        "11_good--simulated.html": b"old",
+    }
+    for name, content in earlier.items():
+        (out / name).write_bytes(content)
+    words = ["11", "15", "--out", str(out), "-p", f"name={sign}"]
+    script = script_for(notebooks, words)
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    until(lambda: sign.exists() and sign.read_text())
+    process.send_signal(stop)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == code
+    assert "Traceback" not in said
+    assert ("the earlier report is as it was" in said) == (stop != signal.SIGKILL)
+    assert {name: (out / name).read_bytes() for name in earlier} == earlier
+    assert (out / publish.STAGE).exists() == (stop == signal.SIGKILL)
+    until(lambda: not alive(int(sign.read_text())))
+    with publish.opened(out) as stage:
+        assert list(stage.iterdir()) == [], "what the killed run left is cleared"
+
+
+def until(condition, seconds: float = 15.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return (
+            Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+            if Path("/proc").exists()
+            else not os.kill(pid, 0)
+        )
+    except OSError:
+        return False
+
+
+def test_help_needs_nothing_heavy():
+    script = (
+        "import sys; from fsl.cli import main\n"
+        "try: main(['report', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('pandas', 'torch', 'papermill', 'nbformat', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "--quick" in done.stdout
