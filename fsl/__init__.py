@@ -4,7 +4,7 @@ from importlib import import_module
 
 _HOME = {
     "Shop": "data",
-    "read_shop": "read",
+    "read_shop": "reading.read",
     "load": "sources",
     "open_shop": "sources",
     "simulate_shop": "simulate",

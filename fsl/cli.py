@@ -1,4 +1,4 @@
-"""The command line: `fsl data …` and `fsl report …`. Parses and dispatches; torch and pandas are imported by what needs them."""
+"""The command line: `fsl data …` and `fsl report …`. Parses and dispatches; what runs imports what it needs."""
 
 import argparse
 import sys
@@ -26,14 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _add_data(commands) -> None:
     """`fsl data`, `fsl data fetch NAME…`, `fsl data check FOLDER`."""
-    from fsl.data_cli import add_parser
+    from fsl.reading.cli import add_parser
 
     add_parser(commands)
 
 
 def _add_report(commands) -> None:
     """`fsl report [NOTEBOOK…]`."""
-    from fsl.report_cli import add_arguments
+    from fsl.reporting.cli import add_arguments
 
     add_arguments(commands.add_parser("report", help="run notebooks and leave pages to read"))
 

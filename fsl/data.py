@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from fsl.errors import InputError
-from fsl.sentences import Origin, inert
-from fsl.validate import KEYS, NUMBERS, check, typed
+from fsl.reading.sentences import Origin, inert
+from fsl.reading.validate import KEYS, NUMBERS, check, typed
 
 FEW = 5
 MANY = 50

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fsl import fetch, read
 from fsl.data import Shop
 from fsl.errors import InputError
-from fsl.fetch import Remote
-from fsl.readers import WHEEL, read_amazon, read_movielens, read_phones
-from fsl.sentences import inert, show
+from fsl.reading import fetch, read
+from fsl.reading.fetch import Remote
+from fsl.reading.readers import WHEEL, read_amazon, read_movielens, read_phones
+from fsl.reading.sentences import inert, show
 
 PHONES = "MeirNizri/Contrastive-Explanation-for-Recommender-Systems/3ddea2a3552acf7b108b3e5bbea980e0d77c897e/datasets"
 ASREP = "DyGRec/ASReP/01b5c2bc1ae98da48f01180d022ba1177a0b09ac/data/Cell_Phones_and_Accessories"

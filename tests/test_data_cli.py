@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from fsl import cli, fetch
+from fsl import cli
+from fsl.reading import fetch
 
 LOG = "user,item,stars\na,b,1\na,c,5\n"
 
@@ -121,8 +122,6 @@ def test_bad_usage_is_two(capsys, tmp_path, options, said):
 
 
 def test_help_imports_nothing_heavy():
-    code = (
-        "import sys, fsl.data_cli; print({'pandas', 'torch', 'numpy', 'pooch'} & set(sys.modules))"
-    )
+    code = "import sys, fsl.reading.cli; print({'pandas', 'torch', 'numpy', 'pooch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

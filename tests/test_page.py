@@ -9,8 +9,8 @@ import nbformat.v4 as v4
 import pandas as pd
 import pytest
 
-from fsl import index, page
 from fsl.headlines import MIME, headline
+from fsl.reporting import index, page
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 HOSTILE = [

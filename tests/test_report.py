@@ -13,11 +13,11 @@ import nbformat
 import nbformat.v4 as v4
 import pytest
 
-from fsl import inputs, plan, publish, report
 from fsl.cli import main
 from fsl.errors import InputError
-from fsl.parameters import Parameter, fit_texts, read_parameters
-from fsl.presets import Preset
+from fsl.reporting import inputs, plan, publish, report
+from fsl.reporting.parameters import Parameter, fit_texts, read_parameters
+from fsl.reporting.presets import Preset
 
 PARAMETERS = """data = "simulated"  # a source or a folder
 read_options = {}  # how to read a folder
@@ -109,7 +109,7 @@ def made(notebooks, tmp_path_factory):
 
 def script_for(notebooks: Path, words: list[str]) -> str:
     return (
-        "import sys; from pathlib import Path; from fsl import report; from fsl.cli import main;"
+        "import sys; from pathlib import Path; from fsl.reporting import report; from fsl.cli import main;"
         f"report.notebooks_folder = lambda: Path({str(notebooks)!r}); sys.exit(main(['report', *{words!r}]))"
     )
 

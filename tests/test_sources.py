@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 import fsl
-from fsl import InputError, fetch, sources
-from fsl.fetch import Remote
-from fsl.readers import WHEEL, read_amazon, read_movielens, read_phones
+from fsl import InputError, sources
+from fsl.reading import fetch
+from fsl.reading.fetch import Remote
+from fsl.reading.readers import WHEEL, read_amazon, read_movielens, read_phones
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

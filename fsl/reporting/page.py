@@ -12,9 +12,9 @@ from markupsafe import Markup
 from pygments.formatters import HtmlFormatter
 
 from fsl.headlines import MIME
-from fsl.markup import code, markdown, visible
-from fsl.outputs import as_html, data_uri, merged
-from fsl.stamp import lines
+from fsl.reporting.markup import code, markdown, visible
+from fsl.reporting.outputs import as_html, data_uri, merged
+from fsl.reporting.stamp import lines
 
 TEMPLATES = Path(__file__).parent / "templates"
 HEADING = re.compile(r"<h([1-6])>(.*?)</h\1>", re.S)

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fsl.sentences import SHOWN
+from fsl.reading.sentences import SHOWN
 
 NOTHING = ("NA", "N/A", "nan", "NaN", "null", "NULL", "None", "<NA>", "\\N")
 FIRST_DAY = 19_000_101

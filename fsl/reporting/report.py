@@ -12,12 +12,12 @@ from pathlib import Path
 
 import nbformat
 
-from fsl import index, page
 from fsl.errors import InputError
-from fsl.execute import Executed, Kernels, Progress, execute
-from fsl.plan import Job, Request, notebooks_folder, plan
-from fsl.publish import commit, opened
-from fsl.stamp import stamp
+from fsl.reporting import index, page
+from fsl.reporting.execute import Executed, Kernels, Progress, execute
+from fsl.reporting.plan import Job, Request, notebooks_folder, plan
+from fsl.reporting.publish import commit, opened
+from fsl.reporting.stamp import stamp
 
 THREADS = 1  # the same on every machine and for every --jobs, so that numbers are
 ENDINGS = (".html", ".ipynb", ".parquet", ".json")

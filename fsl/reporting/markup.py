@@ -12,8 +12,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer, get_lexer_by_name
 from pygments.util import ClassNotFound
 
-from fsl.formula import mathml
-from fsl.html_tables import inline_styles, tidy_tables
+from fsl.reporting.formula import mathml
+from fsl.reporting.html_tables import inline_styles, tidy_tables
 
 TAGS = frozenset(
     re.findall(

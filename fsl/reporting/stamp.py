@@ -13,7 +13,7 @@ CODE = ("fsl", "notebooks", "pyproject.toml")
 def stamp(threads: int) -> dict:
     """The part that all notebooks of a run share."""
     return {
-        **_commit(Path(__file__).resolve().parent.parent),
+        **_commit(Path(__file__).resolve().parents[2]),
         "python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",

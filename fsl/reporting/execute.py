@@ -18,7 +18,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from fsl.markup import plain
+from fsl.reporting.markup import plain
 
 ERROR_MARK = "papermill-error-cell-tag"
 LAST_LINES = 14

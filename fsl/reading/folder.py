@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fsl.errors import InputError
-from fsl.sentences import Origin, inert, show
-from fsl.tablefile import TableFile
-from fsl.validate import KEYS, missing_column
+from fsl.reading.sentences import Origin, inert, show
+from fsl.reading.tablefile import TableFile
+from fsl.reading.validate import KEYS, missing_column
 
 ENDINGS = {".csv": "csv", ".csv.gz": "csv.gz", ".parquet": "parquet"}
 RECBOLE = {"interactions": ".inter", "users": ".user", "items": ".item"}

@@ -81,8 +81,8 @@ def _list(args: argparse.Namespace) -> int:
 
 def _where(source) -> str:
     from fsl.errors import InputError
-    from fsl.fetch import locate
-    from fsl.sentences import inert
+    from fsl.reading.fetch import locate
+    from fsl.reading.sentences import inert
 
     if source.simulated:
         return "made on demand"
@@ -96,7 +96,7 @@ def _where(source) -> str:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    from fsl.fetch import fetch
+    from fsl.reading.fetch import fetch
     from fsl.sources import find_source
 
     sources = [
@@ -109,7 +109,7 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from fsl.read import read_shop
+    from fsl.reading.read import read_shop
 
     shop = read_shop(args.folder, **read_options(args))
     shop.describe()
@@ -121,7 +121,7 @@ def _check(args: argparse.Namespace) -> int:
 
 def _print_columns(role: str, table) -> None:
     from fsl.data import column_kind
-    from fsl.sentences import inert
+    from fsl.reading.sentences import inert
 
     if table is None:
         print(f"\n{role}: no table")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 
 from fsl.headlines import MIME
-from fsl.markup import clean, markdown, plain, visible
+from fsl.reporting.markup import clean, markdown, plain, visible
 
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from fsl.columns import as_numbers, as_seconds
 from fsl.errors import InputError
-from fsl.sentences import Origin, inert, listed, sentence, show
+from fsl.reading.columns import as_numbers, as_seconds
+from fsl.reading.sentences import Origin, inert, listed, sentence, show
 
 KEYS = {"interactions": ("user", "item"), "users": ("user",), "items": ("item",)}
 NUMBERS = ("rating", "label", "timestamp")

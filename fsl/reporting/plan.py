@@ -8,9 +8,15 @@ from pathlib import Path
 import nbformat
 
 from fsl.errors import InputError
-from fsl.inputs import Data, from_name, from_word
-from fsl.parameters import Parameter, check_names, fit_texts, read_parameters, split_assignments
-from fsl.presets import DEFAULT_RUN, PRESETS, Preset
+from fsl.reporting.inputs import Data, from_name, from_word
+from fsl.reporting.parameters import (
+    Parameter,
+    check_names,
+    fit_texts,
+    read_parameters,
+    split_assignments,
+)
+from fsl.reporting.presets import DEFAULT_RUN, PRESETS, Preset
 
 OWN_OPTIONS = {"data": "--data", "read_options": "--column and its like", "records_file": "--out"}
 
@@ -47,7 +53,7 @@ class Job:
 
 def notebooks_folder() -> Path:
     """`notebooks` beside the package (an editable install), else in the current folder."""
-    places = [Path(__file__).resolve().parent.parent / "notebooks", Path.cwd() / "notebooks"]
+    places = [Path(__file__).resolve().parents[2] / "notebooks", Path.cwd() / "notebooks"]
     for place in places:
         if place.is_dir() and any(place.glob("*.ipynb")):
             return place

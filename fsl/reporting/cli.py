@@ -14,7 +14,7 @@ earlier report stays as it is."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All options of `fsl report`, and `run` as what it does."""
-    from fsl.data_cli import add_read_options
+    from fsl.reading.cli import add_read_options
 
     parser.description = DESCRIPTION
     add = parser.add_argument
@@ -59,10 +59,10 @@ def _positive(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Run the report. Returns 0 done, 1 a notebook failed, 130 stopped by Ctrl-C."""
-    from fsl.data_cli import read_options
     from fsl.errors import InputError
-    from fsl.plan import Request
-    from fsl.report import run_report
+    from fsl.reading.cli import read_options
+    from fsl.reporting.plan import Request
+    from fsl.reporting.report import run_report
 
     if args.every and args.notebooks:
         raise InputError("--all means every notebook: leave the names away")

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fsl.errors import InputError
-from fsl.sentences import inert
+from fsl.reading.sentences import inert
 
 ORIGIN = "https://raw.githubusercontent.com"
 SECONDS = 120.0

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from fsl.errors import InputError
-from fsl.sentences import SHOWN, show
-from fsl.tablefile import TableFile, progress
+from fsl.reading.sentences import SHOWN, show
+from fsl.reading.tablefile import TableFile, progress
 
 CHUNK = 1 << 20
 BLOCK = 1 << 24

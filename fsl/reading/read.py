@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fsl import columns as content
-from fsl import tablefile, textfile, validate
 from fsl.data import Shop
 from fsl.errors import InputError
-from fsl.folder import find_tables, rename, unused_columns
-from fsl.sentences import Origin, listed, numbered_rows, sentence, show
-from fsl.tablefile import TableFile
-from fsl.validate import KEYS, NUMBERS
+from fsl.reading import columns as content
+from fsl.reading import tablefile, textfile, validate
+from fsl.reading.folder import find_tables, rename, unused_columns
+from fsl.reading.sentences import Origin, listed, numbered_rows, sentence, show
+from fsl.reading.tablefile import TableFile
+from fsl.reading.validate import KEYS, NUMBERS
 
 
 @dataclass

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from fsl import read
-from fsl.columns import as_numbers
 from fsl.data import Shop
-from fsl.folder import RECBOLE
-from fsl.sentences import inert
-from fsl.tablefile import TableFile
+from fsl.reading import read
+from fsl.reading.columns import as_numbers
+from fsl.reading.folder import RECBOLE
+from fsl.reading.sentences import inert
+from fsl.reading.tablefile import TableFile
 
 WHEEL = "recbole-1.2.1-py3-none-any.whl"
 

@@ -79,7 +79,7 @@ def _label(folder: Path) -> str:
 
 def _folder_checksum(folder: Path) -> str:
     """One sha256 over the tables' own, in the order of their roles."""
-    from fsl.read import find_tables
+    from fsl.reading.read import find_tables
 
     parts = []
     for _, file in sorted(find_tables(folder).items()):

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import nbformat
 
-from fsl.page import environment, key_figure
+from fsl.reporting.page import environment, key_figure
 
 KIND = "fsl report 1"
 NEEDED = {
