@@ -3,6 +3,7 @@
 Knows records only. Intervals resample tasks (users, items) with all draws of one kept together.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +26,11 @@ class Interval:
     low: float
     high: float
 
+    def __format__(self, sign: str) -> str:
+        return f"{self.value:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
+
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return format(self)
 
 
 def per_task(records: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -103,7 +107,7 @@ def _resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
     return weights @ values
 
 
-def best(records: pd.DataFrame, learners: list[str], metric: str, n_shots: int) -> str:
+def best(records: pd.DataFrame, learners: Sequence[str], metric: str, n_shots: int) -> str:
     """The learner with the best mean at `n_shots`, rulers left out."""
     table = summarise(records, metric).query("n_shots == @n_shots")
     table = table[
@@ -112,22 +116,69 @@ def best(records: pd.DataFrame, learners: list[str], metric: str, n_shots: int) 
     return table["value"].idxmin() if metric in _LOWER_IS_BETTER else table["value"].idxmax()
 
 
-def verdict(
-    records: pd.DataFrame, baselines: list[str], contenders: list[str], metric: str, n_shots: int
-) -> str:
-    """One sentence for a shop owner: the best contender against the best baseline, with the paired interval.
+@dataclass(frozen=True)
+class Contest:
+    """The best contender against the best baseline at one K: who they are, and contender minus baseline, paired."""
 
-    The baseline is the best of its kind on these very tasks, which favours the baselines.
-    """
+    baseline: str
+    contender: str
+    metric: str
+    n_shots: int
+    gap: Interval
+
+    @property
+    def outcome(self) -> str:
+        """ "beats", "cannot be told from" or "loses to", by whether the 95 % interval leaves 0 out."""
+        sign = -1 if self.metric in _LOWER_IS_BETTER else 1
+        worst, most = sorted([sign * self.gap.low, sign * self.gap.high])
+        return "beats" if worst > 0 else "loses to" if most < 0 else "cannot be told from"
+
+    @property
+    def use(self) -> str:
+        """What to take: the contender only where it wins."""
+        return self.contender if self.outcome == "beats" else self.baseline
+
+    def __str__(self) -> str:
+        known = f"{self.n_shots} behaviour{'s' * (self.n_shots != 1)} known"
+        return (
+            f"With {known}, {self.contender} {self.outcome} {self.baseline}, the best simple method "
+            f"({self.metric.upper()} difference {self.gap.value:+.3f}, 95 % interval {self.gap.low:+.3f} "
+            f"to {self.gap.high:+.3f}): use {self.use}."
+        )
+
+
+def contest(
+    records: pd.DataFrame,
+    baselines: Sequence[str],
+    contenders: Sequence[str],
+    metric: str,
+    n_shots: int,
+):
+    """The `Contest` at `n_shots`. Both sides are the best of their kind on these very tasks."""
     baseline = best(records, baselines, metric, n_shots)
     contender = best(records, contenders, metric, n_shots)
     gap = paired_difference(records, contender, baseline, metric, n_shots)
-    sign = -1 if metric in _LOWER_IS_BETTER else 1
-    gain = sorted([sign * gap.low, sign * gap.high])
-    known = "1 interaction" if n_shots == 1 else f"{n_shots} interactions"
-    numbers = f"{metric.upper()} difference {gap.value:+.3f}, 95 % interval {gap.low:+.3f} to {gap.high:+.3f}"
-    if gain[0] > 0:
-        return f"After {known}, {contender} beats the best simple baseline, {baseline} ({numbers})."
-    if gain[1] < 0:
-        return f"After {known}, use {baseline}: {contender}, the best meta-learner here, is worse ({numbers})."
-    return f"After {known}, {contender} and the simple {baseline} cannot be told apart ({numbers}): use {baseline}."
+    return Contest(baseline, contender, metric, n_shots, gap)
+
+
+def contests(
+    records: pd.DataFrame, baselines: Sequence[str], contenders: Sequence[str], metric: str
+) -> pd.DataFrame:
+    """A table of contests, a line per partition and K."""
+    lines = []
+    for (partition, k), part in records.groupby(["partition", "n_shots"], sort=False):
+        found = contest(part, baselines, contenders, metric, k)
+        names = {"best simple": found.baseline, "best meta-learner": found.contender}
+        words = {"difference [95 % interval]": f"{found.gap:+}", "use": found.use}
+        lines.append({"partition": partition, "K": k, **names, **words})
+    return pd.DataFrame(lines)
+
+
+def with_intervals(records: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Learner × K, each cell "value [low, high]" (95 %), the best at the largest K on top."""
+    table = summarise(records, metric)
+    cells = [f"{row.value:.3f} [{row.low:.2f}, {row.high:.2f}]" for row in table.itertuples()]
+    words = table.assign(cell=cells).pivot(index="learner", columns="n_shots", values="cell")
+    last = table[table["n_shots"] == table["n_shots"].max()].set_index("learner")["value"]
+    order = last.sort_values(ascending=metric in _LOWER_IS_BETTER).index
+    return words.loc[order].rename(columns="K = {}".format).rename_axis(index=None, columns=None)

@@ -42,6 +42,14 @@ def message(ax: Axes, text: str, simulated: bool = False, width: int = 80) -> Ax
     return ax
 
 
+def headed(figure, text: str, simulated: bool = False, width: int = 90) -> None:
+    """The message of a figure with several panels."""
+    text = f"{text} (simulated)" if simulated else text
+    figure.suptitle(
+        "\n".join(textwrap.wrap(_plain(text), width)), x=0.01, ha="left", fontsize=12, weight="bold"
+    )
+
+
 def behaviours_per_user(sizes: pd.Series, by: pd.Series | None, ax: Axes) -> Axes:
     """Share of users with 1-4, 5-9, 10-19 and 20 or more behaviours: one bar per scene, or one for all."""
     bins = pd.cut(sizes, [0, 4, 9, 19, np.inf], labels=["1–4", "5–9", "10–19", "20 or more"])
@@ -110,48 +118,60 @@ def _tile(ax: Axes, x: float, y: float, name: str, target: float, shade, hidden:
             fontsize=12, weight="bold", color=ink)  # fmt: skip
 
 
-def error_vs_shots(summary: pd.DataFrame, ax: Axes, highlight: Sequence[str], label: str) -> Axes:
-    """A metric against K with 95 % bands: highlighted learners in colour, the others thin and grey, names at the end.
+def error_vs_shots(
+    summary: pd.DataFrame,
+    ax: Axes,
+    highlight: Sequence[str],
+    label: str,
+    ceiling: float | None = None,
+) -> Axes:
+    """A metric against K: highlighted learners in colour and named, the first two with 95 % bands; all others grey.
 
-    summary: `compare.summarise`'s table, rulers already left out as wanted. label: the y axis, with its unit.
+    summary: `compare.summarise`'s table. label: the y axis, with its unit. ceiling: the top of the y axis; what lies
+    above it is named at the edge with its value.
     """
-    shots = sorted(summary["n_shots"].unique())
-    ends = {}
+    shots, ends = sorted(summary["n_shots"].unique()), {}
     for name, line in summary.sort_values("n_shots").groupby("learner", sort=False):
-        place = list(highlight).index(name) if name in highlight else None
-        colour = COLOURS["grey"] if place is None else list(COLOURS.values())[place % 7]
-        strong = place is not None
-        marker = _MARKERS[place % len(_MARKERS)] if strong else None
-        x = np.arange(len(shots))
-        ax.plot(
-            x,
-            line["value"],
-            color=colour,
-            lw=2.2 if strong else 1,
-            marker=marker,
-            ms=6,
-            zorder=3 if strong else 1,
-        )
-        if strong:
-            ax.fill_between(x, line["low"], line["high"], color=colour, alpha=0.13, lw=0)
-        ends[name] = (line["value"].iloc[-1], colour, strong)
+        x, values = np.arange(len(line)), line["value"].to_numpy()
+        if name not in highlight:
+            ax.plot(x, values, color="#bdbdbd", lw=1, zorder=1)
+            continue
+        place = list(highlight).index(name)
+        colour, marker = list(COLOURS.values())[place % 7], _MARKERS[place % len(_MARKERS)]
+        ax.plot(x, values, color=colour, lw=2.2, marker=marker, ms=6, zorder=3)
+        if place < 2:
+            ax.fill_between(x, line["low"], line["high"], color=colour, alpha=0.12, lw=0)
+        ends[name] = (values[-1], colour)
+        if ceiling is not None and values[0] > ceiling:
+            ax.annotate(f"↑ {_plain(name)}: {values[0]:.2f}", (0.01, 0.965), xycoords="axes fraction",
+                        color=colour, fontsize=9, weight="bold", va="center")  # fmt: skip
     ax.set_xticks(np.arange(len(shots)), [str(k) for k in shots])
-    ax.set_xlim(-0.15, len(shots) - 0.9)
-    _end_labels(ax, ends, len(shots) - 0.97)
-    ax.set(xlabel="K, behaviours known of the new user", ylabel=label)
+    ax.set(
+        xlim=(-0.15, len(shots) - 0.9), xlabel="K, behaviours known of the new user", ylabel=label
+    )
+    if ceiling is not None:
+        ax.set_ylim(
+            top=ceiling, bottom=summary["low"].min() - 0.02 * (ceiling - summary["low"].min())
+        )
+    _end_labels(ax, ends, len(shots) - 1)
     return ax
 
 
 def _end_labels(ax: Axes, ends: dict, x: float) -> None:
-    """Names beside the last points, pushed apart so that none covers another."""
+    """Names beside the last points, pushed apart until none covers another."""
     low, high = ax.get_ylim()
-    gap, last = (high - low) * 0.052, -np.inf
-    for name, (y, colour, strong) in sorted(ends.items(), key=lambda end: end[1][0]):
-        last = max(y, last + gap)
-        ink = colour if strong else "#6b6b6b"
-        ax.annotate(_plain(name), (x - 0.03, y), (x + 0.06, last), color=ink, fontsize=9, va="center",
-                    weight="bold" if strong else "normal", annotation_clip=False,
-                    arrowprops=dict(arrowstyle="-", color=colour, lw=0.6, shrinkA=0, shrinkB=0))  # fmt: skip
+    gap = (high - low) * 0.065
+    order = sorted(ends, key=lambda name: ends[name][0])
+    places = np.array([min(ends[name][0], high) for name in order])
+    for _ in range(200):
+        overlap = np.clip(gap - np.diff(places), 0, None) / 2
+        places[:-1] -= overlap
+        places[1:] += overlap
+    for name, place in zip(order, places, strict=True):
+        y, colour = ends[name]
+        ax.annotate(_plain(name), (x + 0.03, min(y, high)), (x + 0.22, place), color=colour, fontsize=9, va="center",
+                    weight="bold", annotation_clip=False,
+                    arrowprops=dict(arrowstyle="-", color=colour, lw=0.7, shrinkA=1, shrinkB=0))  # fmt: skip
 
 
 def intervals(

@@ -18,9 +18,23 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "01_episodes": Preset(data=("simulated", "phones-99")),
-    "02_siamese": Preset(data=("simulated", "phones-99"), needs_target=True),
-    "03_maml": Preset(data=("simulated",)),
-    "04_cold_start": Preset(data=("ml-100k", "phones-99"), needs_target=True),
+    "01_episodes": Preset(
+        data=("simulated", "phones-99"), report={"n_draws": 20}, needs_target=True
+    ),
+    "02_siamese": Preset(
+        data=("simulated", "phones-99"), report={"n_steps": 400}, needs_target=True
+    ),
+    "03_maml": Preset(
+        data=("simulated",),
+        report={"n_iterations": 2000, "n_shop_iterations": 200},
+        quick={"n_iterations": 400},
+        needs_target=True,
+    ),
+    "04_cold_start": Preset(
+        data=("ml-100k", "phones-99"),
+        report={"n_splits": 4, "n_iterations": 200},
+        quick={"n_iterations": 60},
+        needs_target=True,
+    ),
 }
 DEFAULT_RUN = ("01_episodes", "02_siamese", "03_maml", "04_cold_start")
