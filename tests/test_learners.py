@@ -36,8 +36,8 @@ MAKERS = {
     "RidgeOnFeatures": learners.RidgeOnFeatures,
     "UserKNN": learners.UserKNN,
     "FoldIn": learners.FoldIn,
-    "Siamese": lambda: learners.Siamese(n_embedding=4, n_hidden=16, n_steps=60),
-    "MAML": lambda: learners.MAML(n_iterations=12, meta_batch=4, n_factors=4),
+    "Siamese": lambda: learners.Siamese(n_embedding=4, n_hidden=16, n_steps=20),
+    "MAML": lambda: learners.MAML(n_iterations=6, meta_batch=4, n_factors=4),
     "Selected": lambda: learners.Selected(
         [learners.ShrunkBias(user_shrinkage=s) for s in (1.0, 3.0)]
     ),
@@ -263,7 +263,7 @@ def test_an_items_quality_is_learned_from_others(name):
 @pytest.mark.parametrize(
     ("maker", "share"),
     [
-        (learners.RidgeOnFeatures, 0.5),
+        (lambda: learners.RidgeOnFeatures(5.0), 0.4),
         (learners.UserKNN, 0.8),
         (learners.FoldIn, 0.3),
         (lambda: learners.Siamese(n_steps=100), 0.9),
@@ -278,7 +278,7 @@ def test_taste_is_learned_by_those_who_can(maker, share):
 
 def test_popular_things_are_rated_higher_where_that_is_so():
     rows = [
-        (u, i, 1 + 4 * (i < 2)) for u in range(20) for i in range(10) if i < 2 or i == 2 + u % 8
+        (u, i, 1 + 4 * (i < 2)) for u in range(24) for i in range(10) if i < 2 or i == 2 + u % 8
     ]
     tasks = tasks_of(*rows)
     found = (

@@ -32,7 +32,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "04_cold_start": Preset(
         data=("ml-100k", "phones-99"),
-        report={"n_splits": 4, "n_iterations": 200},
+        report={"n_folds": 5, "n_iterations": 200},
         quick={"n_iterations": 60},
         needs_target=True,
     ),
