@@ -5,6 +5,8 @@ reference, Facebook's `higher`, which unrolls one task at a time.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import higher
 import torch
@@ -46,8 +48,7 @@ def meta_loss(
     """
     if engine not in _ENGINES:
         raise ValueError(f"unknown engine {engine!r}, known: {', '.join(sorted(_ENGINES))}")
-    if n_steps < 0 or n_steps != int(n_steps):
-        raise ValueError(f"n_steps must be a whole number, 0 or more, got {n_steps}")
+    _check_steps(n_steps)
     support, query = (_with_mask(side) for side in episode)
     if len(support.inputs) != len(query.inputs):
         raise ValueError(f"{len(support.inputs)} support tasks but {len(query.inputs)} query tasks")
@@ -63,6 +64,7 @@ def adapted_predictions(
     n_steps: int,
 ) -> Tensor:
     """Predictions [n_tasks, n_query] after each task's inner loop; same θ_s as in `meta_loss`, no graph kept."""
+    _check_steps(n_steps)
     predictions = []
     for inputs, targets, mask, query in zip(*_with_mask(support), query_inputs, strict=True):
         with torch.enable_grad(), _copy_of(net, inner_lr, differentiable=False) as (fast, inner):
@@ -85,7 +87,7 @@ def _higher(net, loss, support, query, inner_lr, n_steps, first_order) -> Tensor
                     grad_callback=_detach if first_order else None,
                 )
             losses.append(loss(fast(query_task[0]), *query_task[1:]))
-    return torch.stack(losses)
+    return torch.stack(losses) if losses else query.targets.new_zeros(0)
 
 
 def _copy_of(net: nn.Module, inner_lr: float, differentiable: bool):
@@ -93,15 +95,23 @@ def _copy_of(net: nn.Module, inner_lr: float, differentiable: bool):
 
     `copy_initial_weights=False` keeps θ in the graph: with True, its default, no gradient would reach θ, silently.
     """
-    plain_descent = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=inner_lr)
+    adapted = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    if not adapted:
+        return nullcontext((net, SimpleNamespace(step=lambda loss, grad_callback=None: None)))
+    plain_descent = torch.optim.SGD(adapted, lr=inner_lr)
     return higher.innerloop_ctx(
         net, plain_descent, copy_initial_weights=False, track_higher_grads=differentiable
     )
 
 
+def _check_steps(n_steps: int) -> None:
+    if n_steps < 0 or n_steps != int(n_steps):
+        raise ValueError(f"n_steps must be a whole number, 0 or more, got {n_steps}")
+
+
 def _detach(gradients: list[Tensor]) -> list[Tensor]:
     """A step of constant size: ∂θ_{s+1}/∂θ_s = I. (`track_higher_grads=False` would cut θ itself off.)"""
-    return [gradient.detach() for gradient in gradients]
+    return [None if gradient is None else gradient.detach() for gradient in gradients]
 
 
 def _with_mask(side: Examples) -> Examples:

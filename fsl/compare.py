@@ -52,7 +52,7 @@ def summarise(records: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame
     low, high = np.quantile(means, [0.025, 0.975], axis=0)
     result = table.columns.to_frame(index=False)
     return result.assign(
-        value=finish(table.mean().to_numpy()), low=low, high=high, n_tasks=len(table)
+        value=finish(table.mean().to_numpy()), low=low, high=high, n_tasks=table.count().to_numpy()
     )
 
 
@@ -101,10 +101,11 @@ def mean_interval(values: Tensor, seed: int = 0) -> Interval:
 
 
 def _resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
-    """Means of N_BOOTSTRAP resamples of the rows: [n_tasks, m] -> [N_BOOTSTRAP, m]."""
+    """Means of N_BOOTSTRAP resamples of the rows, NaN left out: [n_tasks, m] -> [N_BOOTSTRAP, m]."""
     n = len(values)
-    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=N_BOOTSTRAP) / n
-    return weights @ values
+    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=N_BOOTSTRAP)
+    known = ~np.isnan(values)
+    return (weights @ np.where(known, values, 0)) / np.maximum(weights @ known, 1)
 
 
 def best(records: pd.DataFrame, learners: Sequence[str], metric: str, n_shots: int) -> str:

@@ -55,7 +55,7 @@ def draw_shots(
     Raises InputError where no task is eligible or a temporal draw has no timestamps.
     """
     reserve = n_shots if reserve is None else reserve
-    _check_draw(tasks, n_shots, n_query, support, reserve, min_query)
+    _check_draw(tasks, n_shots, n_query, support, n_tasks, reserve, min_query)
     chosen = (tasks.sizes >= reserve + min_query).nonzero()[:, 0]
     if len(chosen) == 0:
         raise InputError(
@@ -75,9 +75,11 @@ def draw_shots(
     )
 
 
-def _check_draw(tasks, n_shots, n_query, support, reserve, min_query) -> None:
+def _check_draw(tasks, n_shots, n_query, support, n_tasks, reserve, min_query) -> None:
     if support not in ("random", "temporal"):
         raise ValueError(f'support must be "random" or "temporal", got {support!r}')
+    if n_tasks is not None and n_tasks < 1:
+        raise ValueError(f"n_tasks must be at least 1, or None for every task, got {n_tasks}")
     if n_shots < 0 or n_query < 1 or reserve < n_shots or min_query < 1:
         raise ValueError(
             "need 0 <= n_shots <= reserve, n_query >= 1 and min_query >= 1, "

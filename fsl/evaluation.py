@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fsl.episodes import Draw, Episode, draw_shots, gather
+from fsl.episodes import Draw, Episode, Examples, draw_shots, gather
 from fsl.errors import InputError
 from fsl.metrics import mae, mse, ndcg
 from fsl.tasks import Tasks
@@ -119,7 +119,8 @@ def _predictions(learners, tasks: Tasks, draw: Draw, episode: Episode, expected,
     yield "oracle", truth.float()
     for name, learner in learners.items():
         with torch.no_grad():
-            scores = torch.as_tensor(learner.predict(episode.support, query.inputs.clone()))
+            own_copy = Examples(*(side.clone() for side in episode.support))
+            scores = torch.as_tensor(learner.predict(own_copy, query.inputs.clone()))
         if scores.shape != query.targets.shape:
             raise ValueError(
                 f"{name} predicts {tuple(scores.shape)}, expected {tuple(query.targets.shape)}"

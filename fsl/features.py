@@ -62,7 +62,7 @@ def _as_number(column: pd.Series) -> pd.Series | None:
     if len(given) == 0:
         return None
     if given.str.match(_ISO_DATE).mean() >= 0.95:
-        return _days(pd.to_datetime(column, errors="coerce", format="ISO8601"))
+        return _days(pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True))
     number = pd.to_numeric(column, errors="coerce").astype(float)
     return number if number.notna().sum() >= 0.95 * len(given) else None
 

@@ -35,13 +35,15 @@ def ndcg(scores: Tensor, relevance: Tensor, k: int, mask: Tensor | None = None) 
     Raises ValueError for k < 1, negative or non-finite relevance, or a score that is NaN.
     """
     mask = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask
+    scores, relevance = scores.double(), relevance.double()
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     if scores[mask].isnan().any():
         raise ValueError("a score is NaN: it has no place in a ranking")
-    if (real := relevance[mask]).numel() and not (real.isfinite().all() and real.min() >= 0):
-        raise ValueError(f"relevance must be finite and >= 0, got {real.min().item()}")
-    gains = torch.where(mask, torch.exp2(relevance.double()) - 1, 0)
+    wrong = mask & ~(relevance.isfinite() & (relevance >= 0))
+    if wrong.any():
+        raise ValueError(f"relevance must be finite and >= 0, got {relevance[wrong][0].item()}")
+    gains = torch.where(mask, torch.exp2(relevance) - 1, 0)
     discounts = 1 / torch.log2(torch.arange(scores.shape[-1], device=scores.device).double() + 2)
     discounts[k:] = 0
     ideal = (gains.sort(dim=-1, descending=True).values * discounts).sum(-1)
@@ -57,7 +59,7 @@ def _tie_averaged(gains: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
     )  # padding last
     scores, gains, padding = (x.gather(-1, order) for x in (scores, gains, ~mask))
     new = (scores != scores.roll(1, -1)) | (padding != padding.roll(1, -1))
-    new[..., 0] = False
+    new[..., :1] = False
     group = new.cumsum(-1)
     total = torch.zeros_like(gains).scatter_add_(-1, group, gains)
     size = torch.zeros_like(gains).scatter_add_(-1, group, torch.ones_like(gains))

@@ -133,8 +133,8 @@ def _tasks(shop: Shop, kind: str, subject, subject_key: str, object_key: str) ->
         times=None if times is None else torch.from_numpy(times[order]),
         rows=torch.from_numpy(order.astype(np.int64)),
         scale=shop.scale,
-        subject_ids=pd.Index(subject_ids),
-        object_ids=pd.Index(object_ids),
+        subject_ids=subject_ids,
+        object_ids=object_ids,
         subject_features=torch.from_numpy(subject_features),
         object_features=torch.from_numpy(object_features),
         subject_feature_names=subject_names,
@@ -187,7 +187,7 @@ def split_by_time(tasks: Tasks, fractions=(0.7, 0.1, 0.2)) -> Split:
     first_seen = torch.full((int(tasks.groups.max()) + 1,), torch.inf, dtype=tasks.times.dtype)
     first_seen.scatter_reduce_(0, tasks.groups[tasks.task_of_row], tasks.times, "amin")
     appeared = first_seen[first_seen.isfinite()].sort().values
-    cuts = [appeared[min(cut, len(appeared) - 1)] for cut in _cuts(fractions, len(appeared))]
+    cuts = [[*appeared, torch.inf][cut] for cut in _cuts(fractions, len(appeared))]
     seen = first_seen[tasks.groups]
     parts = (seen < cuts[0], (cuts[0] <= seen) & (seen < cuts[1]), cuts[1] <= seen)
     ends = (*cuts, torch.inf)

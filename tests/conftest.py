@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis without deadlines and with fixed examples, and torch on one thread (tiny tensors)."""
+"""What all tests share: hypothesis with fixed examples and no deadline; torch on one thread, for tiny tensors."""
 
 import torch
 from hypothesis import settings

@@ -281,12 +281,6 @@ def test_without_tasks_there_are_no_losses_and_no_predictions():
     assert found.shape == (0, 6)
 
 
-def test_a_network_with_nothing_to_adapt_is_judged_as_it_is():
-    net, episode = net_of(), episode_of()
-    expected = meta_loss(net, masked_mse, episode, ALPHA, 0).detach()
-    close(meta_loss(net.requires_grad_(False), masked_mse, episode, ALPHA, 2), expected)
-
-
 def test_steps_in_sinusoid_tasks_help_and_the_waves_are_those_of_the_paper():
     episode = sine_episode(400, 10, 200, seeded(0))
     assert episode.support.inputs.shape == (400, 10, 1)

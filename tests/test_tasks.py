@@ -184,6 +184,18 @@ def test_the_generator_decides_the_split():
     assert len({user for seed in range(40) for user in test_users(seed)}) == 40
 
 
+def test_folds_hold_out_other_groups_until_everybody_was_tested_once():
+    tasks = tasks_of(*((u, i, 3) for u in range(30) for i in range(2)))
+    folds = [split_tasks(tasks, seeded(3), fold=fold) for fold in range(5)]
+    assert sorted(s for fold in folds for s in fold.test.subjects.tolist()) == list(range(30))
+    for fold in folds:
+        assert [len(part) for part in fold] == [21, 3, 6]
+        assert not groups_of(fold.train) & groups_of(fold.test)
+        assert not groups_of(fold.validation) & groups_of(fold.test)
+    default = split_tasks(tasks, seeded(3))
+    assert torch.equal(default.test.subjects, folds[0].test.subjects)
+
+
 @given(shops(timed=True, scenes=True, min_rows=2), st.sampled_from(list(KEYS)))
 def test_a_split_by_time_never_looks_ahead(shop, make):
     tasks = make(shop)

@@ -23,11 +23,9 @@ class NeighbourVotes:
 
     def __init__(self, bias: ShrunkBias, tasks: Tasks):
         shape = (len(tasks), len(tasks.object_ids))
-        rows = (tasks.task_of_row.numpy(), tasks.objects.numpy())
-        self.residuals = scipy.sparse.csr_matrix((bias.training_residuals.numpy(), rows), shape)
-        self.rated = scipy.sparse.csr_matrix(
-            (np.ones(tasks.n_rows, np.float32), rows), shape
-        ).sign()
+        self.residuals, self.rated = sparse_means(
+            bias.training_residuals, tasks.task_of_row, tasks.objects, shape
+        )
 
     def correction(
         self, similarity: Tensor, query_inputs: Tensor, n_neighbours: int, shrinkage: float
@@ -45,6 +43,17 @@ class NeighbourVotes:
         total = np.asarray((votes @ self.residuals).todense())[who, objects]
         weight = np.asarray((abs(votes) @ self.rated).todense())[who, objects]
         return torch.from_numpy((total / (weight + shrinkage)).astype(np.float32))
+
+
+def sparse_means(values: Tensor, rows: Tensor, columns: Tensor, shape: tuple[int, int]):
+    """The mean of the values at each (row, column), and 1 where there is one: two CSR matrices of one pattern."""
+    where = (rows.numpy(), columns.numpy())
+    sums = scipy.sparse.csr_matrix((values.numpy(), where), shape)
+    counts = scipy.sparse.csr_matrix((np.ones(len(values), np.float32), where), shape)
+    sums.data /= (
+        counts.data
+    )  # building from pairs adds up repeated ones, in the same order for both
+    return sums, counts.sign()
 
 
 def in_chunks(predict, support: Examples, query_inputs: Tensor) -> Tensor:
@@ -94,16 +103,14 @@ class UserKNN:
 
     def _similarity(self, support: Examples) -> Tensor:
         mask, residuals = mask_of(support), self.bias.residuals(support)
-        owner = torch.arange(len(mask))[:, None].expand_as(mask)[mask].numpy()
-        where = (owner, support.inputs[..., 1][mask].numpy())
+        owner = torch.arange(len(mask))[:, None].expand_as(mask)[mask]
         shape = (len(mask), self.votes.residuals.shape[1])
-        own = scipy.sparse.csr_matrix((residuals[mask].numpy(), where), shape)
-        met = scipy.sparse.csr_matrix((np.ones(len(owner), np.float32), where), shape).sign()
+        own, met = sparse_means(residuals[mask], owner, support.inputs[..., 1][mask], shape)
         dot = torch.from_numpy(np.asarray((own @ self.votes.residuals.T).todense()))
         theirs = torch.from_numpy(
             np.asarray((met @ self.votes.residuals.power(2).T).todense())
         ).sqrt()
-        ours = residuals.square().sum(-1, keepdim=True).sqrt()
+        ours = torch.from_numpy(np.asarray(own.power(2).sum(1))).sqrt()
         return dot / (ours * theirs + self.similarity_shrinkage)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fsl.episodes import Examples, sample_episode
+from fsl.errors import InputError
 from fsl.metrics import mse
 from fsl.tasks import Tasks
 
@@ -26,11 +27,14 @@ class Selected:
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Selected":
         if validation is None or len(validation) == 0:
-            raise ValueError("choosing a setting needs validation tasks")
+            raise InputError("choosing a setting needs validation tasks, and there are none")
         episodes = list(validation_episodes(validation, self.n_shots, self.n_query, self.seed))
+        if not episodes:
+            raise InputError(f"none of the validation tasks has {min(self.n_shots) + 1} behaviours")
         fitted = [candidate.fit(tasks, validation) for candidate in self.candidates]
         self.errors = [validation_error(learner, episodes) ** 0.5 for learner in fitted]
-        self.chosen = fitted[min(range(len(fitted)), key=self.errors.__getitem__)]
+        comparable = [torch.inf if error != error else error for error in self.errors]
+        self.chosen = fitted[min(range(len(fitted)), key=comparable.__getitem__)]
         return self
 
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:

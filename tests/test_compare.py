@@ -1,0 +1,264 @@
+"""From records to claims: intervals against a bootstrap written naively, and the verdict's three sentences."""
+
+import random
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made import seeded
+from sklearn.metrics import roc_auc_score
+
+from fsl.compare import (
+    Contest,
+    Interval,
+    auc_interval,
+    best,
+    contest,
+    contests,
+    mean_interval,
+    paired_difference,
+    per_task,
+    summarise,
+)
+
+
+def records_of(values: dict, metric: str = "mse", n_shots: int = 1, seed: int = 0, **more):
+    """learner -> value per task, or {task: value}."""
+    rows = [
+        {"learner": learner, "n_shots": n_shots, "seed": seed, "task": f"t{t}", "value": value}
+        for learner, column in values.items()
+        for t, value in (column if isinstance(column, dict) else dict(enumerate(column))).items()
+    ]
+    return pd.DataFrame(rows).assign(metric=metric, partition="user-cold", **more)
+
+
+def noisy(n: int = 80, seed: int = 0, **gaps: float) -> dict:
+    """Errors of several learners on the same hard and easy tasks; each learner is `gap` worse, give or take."""
+    rng = np.random.default_rng(seed)
+    tasks = rng.gamma(2, 0.5, size=n)
+    return {name: tasks + gap + 0.05 * rng.normal(size=n) for name, gap in gaps.items()}
+
+
+def naive_interval(statistic, n: int, n_resamples: int = 3_000) -> tuple[float, float]:
+    """2.5 % and 97.5 % of a statistic of resampled task numbers."""
+    lots = random.Random(0)
+    values = sorted(statistic(lots.choices(range(n), k=n)) for _ in range(n_resamples))
+    return values[round(0.025 * n_resamples)], values[round(0.975 * n_resamples)]
+
+
+def agree(found, value: float, interval: tuple[float, float]) -> None:
+    """The value exactly; the ends up to what two bootstraps differ by."""
+    assert found.value == pytest.approx(value, abs=1e-12)
+    width = interval[1] - interval[0]
+    assert found.low == pytest.approx(interval[0], abs=0.1 * width)
+    assert found.high == pytest.approx(interval[1], abs=0.1 * width)
+
+
+def row(table: pd.DataFrame, learner: str):
+    return table.set_index("learner").loc[learner]
+
+
+@pytest.mark.parametrize("metric", ["mse", "rmse"])
+def test_means_and_their_intervals_agree_with_a_naive_bootstrap(metric):
+    values = noisy(a=0.3, b=0.5)
+    finish = np.sqrt if metric == "rmse" else float
+    table = summarise(records_of(values), metric)
+    assert list(table) == ["learner", "n_shots", "value", "low", "high", "n_tasks"]
+    for name, column in values.items():
+        naive = naive_interval(lambda lot, c=column: finish(c[lot].mean()), len(column))
+        agree(row(table, name), finish(column.mean()), naive)
+
+
+@pytest.mark.parametrize("metric", ["mse", "rmse"])
+def test_a_paired_difference_agrees_with_a_naive_bootstrap(metric):
+    values = noisy(a=0.3, b=0.5)
+    a, b = values["a"], values["b"]
+    finish = np.sqrt if metric == "rmse" else float
+
+    def gap(lot):
+        return finish(a[lot].mean()) - finish(b[lot].mean())
+
+    found = paired_difference(records_of(values), "a", "b", metric, 1)
+    agree(found, gap(np.arange(len(a))), naive_interval(gap, len(a)))
+    alone = row(summarise(records_of(values), metric), "a")
+    assert found.high - found.low < 0.3 * (alone["high"] - alone["low"]), "pairing is sharper"
+    turned = paired_difference(records_of(values), "b", "a", metric, 1)
+    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low))
+
+
+def test_rmse_is_the_root_of_the_mean_over_tasks():
+    records = records_of({"a": [0.0, 4.0]})
+    assert row(summarise(records, "rmse"), "a")["value"] == pytest.approx(2**0.5)
+    records = records_of({"a": [0.0, 4.0], "b": [1.0, 1.0]})
+    assert paired_difference(records, "a", "b", "rmse", 1).value == pytest.approx(2**0.5 - 1)
+    assert paired_difference(records, "a", "b", "mse", 1).value == 1
+
+
+def test_metrics_shots_and_learners_are_kept_apart():
+    table = pd.concat([
+        records_of({"a": [1.0, 3.0]}, "mae"),
+        records_of({"a": [9.0, 9.0]}, "mse"),
+        records_of({"a": [5.0, 5.0], "b": [7.0, 7.0]}, "mae", n_shots=3),
+    ])  # fmt: skip
+    found = summarise(table, "mae").set_index(["learner", "n_shots"])["value"]
+    assert found.to_dict() == {("a", 1): 2, ("a", 3): 5, ("b", 3): 7}
+    assert per_task(table, "mae")["a", 1].to_dict() == {"t0": 1, "t1": 3}
+
+
+def test_all_draws_of_one_task_are_kept_together():
+    values = noisy(30, a=0.0, b=0.1)
+    once = records_of(values)
+    often = pd.concat([records_of(values, seed=seed) for seed in range(40)])
+    pd.testing.assert_frame_equal(summarise(once, "mse"), summarise(often, "mse"))
+    first, second = (paired_difference(r, "a", "b", "mse", 1) for r in (once, often))
+    assert vars(first) == pytest.approx(vars(second))
+
+
+def test_draws_of_a_task_are_averaged():
+    table = pd.concat([
+        records_of({"a": [1.0, 2.0]}, seed=0), records_of({"a": [3.0, 6.0]}, seed=1)
+    ])  # fmt: skip
+    assert per_task(table, "mse")["a", 1].tolist() == [2, 4]
+
+
+def test_a_single_task_has_an_interval_of_no_width_and_equal_learners_no_difference():
+    found = row(summarise(records_of({"a": [2.0]}), "mse"), "a")
+    assert found[["value", "low", "high", "n_tasks"]].tolist() == [2, 2, 2, 1]
+    same = paired_difference(records_of({"a": [1.0, 3], "b": [1.0, 3]}), "a", "b", "mse", 1)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+
+
+def test_learners_judged_on_different_tasks_keep_their_own_intervals():
+    values = noisy(40, a=0.0, b=0.2)
+    fewer = {t: value for t, value in enumerate(values["b"]) if t >= 10}
+    table = summarise(records_of({"a": values["a"], "b": fewer}), "mse")
+    alone = summarise(records_of({"b": fewer}), "mse")
+    assert row(table, "b")["value"] == pytest.approx(row(alone, "b")["value"])
+    assert row(table, "b")["n_tasks"] == 30
+    assert row(table, "a")["n_tasks"] == 40
+    width = row(alone, "b")["high"] - row(alone, "b")["low"]
+    assert row(table, "b")["low"] == pytest.approx(row(alone, "b")["low"], abs=0.15 * width)
+    assert row(table, "b")["high"] == pytest.approx(row(alone, "b")["high"], abs=0.15 * width)
+
+
+def test_a_pair_is_compared_on_the_tasks_both_have():
+    records = records_of({"a": {0: 1.0, 1: 2.0, 2: 90.0}, "b": {0: 0.0, 1: 1.0, 3: -90.0}})
+    found = paired_difference(records, "a", "b", "mse", 1)
+    assert (found.value, found.low, found.high) == (1, 1, 1)
+
+
+def test_the_order_of_records_makes_no_difference_and_the_seed_decides():
+    records = records_of(noisy(a=0.0, b=0.1))
+    shuffled = records.sample(frac=1, random_state=0)
+    pd.testing.assert_frame_equal(summarise(records, "mse"), summarise(shuffled, "mse"))
+    pd.testing.assert_frame_equal(summarise(records, "mse", 3), summarise(records, "mse", 3))
+    assert not summarise(records, "mse", 3).equals(summarise(records, "mse", 4))
+
+
+def test_the_mean_of_values_with_its_interval():
+    values = torch.randn(60, generator=seeded(0), dtype=torch.float64)
+    column = values.numpy()
+    naive = naive_interval(lambda lot: column[lot].mean(), 60)
+    agree(mean_interval(values), column.mean(), naive)
+
+
+def test_the_best_is_the_least_error_or_the_highest_rank_and_never_a_ruler():
+    values = {"a": [2.0, 2.0], "b": [1.0, 1.5], "c": [3.0, 3.0], "oracle": [0.0, 9.0]}
+    names = ["a", "b", "c", "oracle"]
+    for metric in ("mae", "mse"):
+        assert best(records_of(values, metric), names, metric, 1) == "b"
+        assert best(records_of(values, metric), ["a", "c"], metric, 1) == "a"
+    assert best(records_of(values), names, "rmse", 1) == "b"
+    assert best(records_of(values, "ndcg@5"), names, "ndcg@5", 1) == "c"
+    later = pd.concat([records_of(values), records_of({"a": [0.5], "b": [0.7]}, n_shots=5)])
+    assert best(later, names, "mse", 5) == "a"
+
+
+@pytest.mark.parametrize(
+    ("metric", "gap", "outcome", "use"),
+    [
+        ("rmse", -0.2, "beats", "new"),
+        ("rmse", 0.2, "loses to", "good"),
+        ("rmse", 0.0, "cannot be told from", "good"),
+        ("ndcg@5", 0.2, "beats", "new"),
+        ("ndcg@5", -0.2, "loses to", "good"),
+        ("ndcg@5", 0.0, "cannot be told from", "good"),
+    ],
+)
+def test_a_contest_is_won_only_by_an_interval_that_leaves_zero_out(metric, gap, outcome, use):
+    better = 1 if metric == "ndcg@5" else -1  # where the other learners stand
+    values = noisy(good=0.0, poor=-0.5 * better, new=gap, worse=-0.9 * better)
+    values["new"] = values["new"] + (values["good"] - values["new"] + gap).mean()
+    records = records_of(values, "mse" if metric == "rmse" else metric)
+    found = contest(records, ["good", "poor"], ["new", "worse"], metric, 1)
+    assert (found.baseline, found.contender) == ("good", "new")
+    assert (found.outcome, found.use) == (outcome, use)
+    pair = paired_difference(records, "new", "good", metric, 1)
+    assert found.gap == pair
+    assert str(found) == (
+        f"With 1 behaviour known, new {outcome} good, the best simple method ({metric.upper()} difference "
+        f"{pair.value:+.3f}, 95 % interval {pair.low:+.3f} to {pair.high:+.3f}): use {use}."
+    )
+
+
+def test_an_interval_that_touches_zero_decides_nothing():
+    for low, high in ((-0.1, 0.0), (0.0, 0.1)):
+        found = Contest("a", "b", "rmse", 3, Interval(0.0, low, high))
+        assert found.outcome == "cannot be told from"
+        assert str(found).startswith("With 3 behaviours known, b cannot be told from a, ")
+
+
+def test_contests_are_one_line_per_partition_and_number_of_shots():
+    first, later = noisy(good=0.0, new=0.5), noisy(seed=1, good=0.0, new=-0.5)
+    table = pd.concat([
+        records_of(first), records_of(later, n_shots=3), records_of(later).assign(partition="cold"),
+    ])  # fmt: skip
+    found = contests(table, ["good"], ["new"], "rmse")
+    lines = found.set_index(["partition", "K"])["use"].to_dict()
+    assert lines == {("user-cold", 1): "good", ("user-cold", 3): "new", ("cold", 1): "new"}
+    pair = paired_difference(records_of(first), "new", "good", "rmse", 1)
+    written = f"{pair.value:+.3f} [{pair.low:+.3f}, {pair.high:+.3f}]"
+    assert found["difference [95 % interval]"].iloc[0] == written
+
+
+def test_an_interval_is_written_with_three_digits():
+    assert str(Interval(0.1234, -0.5, 2)) == "0.123 [-0.500, 2.000]"
+
+
+def clustered(n_users: int = 30, n: int = 12):
+    generator = seeded(0)
+    user = torch.arange(n_users).repeat_interleave(n) * 7
+    positive = torch.rand(len(user), generator=generator) < 0.5
+    skill = torch.randn(n_users, generator=generator).repeat_interleave(n)
+    scores = torch.randn(len(user), generator=generator) + skill * positive
+    return scores, positive, user
+
+
+def test_auc_resamples_whole_users():
+    scores, positive, user = clustered()
+    rows = [(user == u).nonzero()[:, 0].numpy() for u in user.unique()]
+    y, s = positive.numpy(), scores.double().numpy()
+
+    def of(lot):
+        chosen = np.concatenate([rows[u] for u in lot])
+        return roc_auc_score(y[chosen], s[chosen])
+
+    value, (low, high) = of(range(30)), naive_interval(of, 30, 800)
+    found = auc_interval(scores, positive, user)
+    assert found.value == pytest.approx(value, abs=1e-9)
+    assert found.low == pytest.approx(low, abs=0.15 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.15 * (high - low))
+
+
+def test_an_auc_against_a_reference_is_paired():
+    scores, positive, user = clustered()
+    other = scores + 0.1 * torch.randn(len(scores), generator=seeded(1))
+    none = auc_interval(scores, positive, user, reference=scores)
+    assert (none.value, none.low, none.high) == (0, 0, 0)
+    gap = auc_interval(scores, positive, user, reference=other)
+    y = positive.numpy()
+    expected = roc_auc_score(y, scores.numpy()) - roc_auc_score(y, other.numpy())
+    assert gap.value == pytest.approx(expected, abs=1e-9)
+    alone = auc_interval(scores, positive, user)
+    assert gap.high - gap.low < 0.5 * (alone.high - alone.low)
