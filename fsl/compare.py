@@ -34,7 +34,14 @@ class Interval:
 
 
 def per_task(records: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Mean over seeds of one metric, as a table task × (learner, n_shots); "rmse" reads the records' mse."""
+    """Mean over seeds of one metric, as a table task × (learner, n_shots); "rmse" reads the records' mse.
+
+    Raises ValueError for records of several partitions: their mean would mean nothing.
+    """
+    if "partition" in records and records["partition"].nunique() > 1:
+        raise ValueError(
+            f"records of one partition are wanted, got {records['partition'].nunique()}"
+        )
     chosen = records[records["metric"] == ("mse" if metric == "rmse" else metric)]
     return chosen.pivot_table(
         index="task", columns=["learner", "n_shots"], values="value", aggfunc="mean"

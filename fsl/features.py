@@ -1,7 +1,8 @@
 """Columns of a users or items table as one float matrix. Knows tables; knows no behaviour, so nothing can leak.
 
 Numbers and dates are z-scored over the table, missing ones sit at the mean; short category lists become one-hot
-columns; lists of words ("Action Comedy") become one column per word; names, ids and free text are left out.
+columns, whatever their case; lists of words ("Action Comedy") become one column per word; names, and texts that are
+different in nearly every row (ids, free text), are left out.
 """
 
 import re
@@ -38,8 +39,12 @@ def _encode_column(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     number = _as_number(column)
     if number is not None:
         return _z_scored(number), [""]
-    text = column.astype("string").str.strip()
+    text = column.astype("string").str.strip().str.casefold()
     n_levels = text.nunique()
+    if n_levels > 10 and n_levels > 0.9 * text.notna().sum():
+        return np.zeros(
+            (len(column), 0)
+        ), []  # a value of its own in nearly every row: an id, or free text
     if 2 <= n_levels <= MAX_LEVELS:
         return _one_hot(text)
     for separator in _SEPARATORS:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fsl.errors import InputError
 from fsl.tasks import Tasks
 
 
@@ -95,6 +96,7 @@ def train_siamese(
 
     features: [n_objects, n_features], standardised. `flipped` swaps similar and different: the classic mistake, kept
     for showing what it costs. The same arguments give the same network on one machine.
+    Raises InputError where no pair can be mined.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
@@ -104,6 +106,10 @@ def train_siamese(
     history = []
     for _ in range(n_steps):
         pairs = mine_pairs(tasks, n_pairs, generator)
+        if len(pairs.task) == 0:
+            raise InputError(
+                "no pairs to learn from: hardly a user liked two objects and another one less"
+            )
         distance = euclidean(*net(features[pairs.first], features[pairs.second]))
         loss = contrastive_loss(distance, pairs.is_different ^ flipped, margin)
         optimizer.zero_grad()

@@ -228,11 +228,13 @@ def test_an_interval_is_written_with_three_digits():
 
 def clustered(n_users: int = 30, n: int = 12):
     generator = seeded(0)
-    user = torch.arange(n_users).repeat_interleave(n) * 7
+    sizes = torch.arange(n_users) % 5 + n
+    user = torch.arange(n_users).repeat_interleave(sizes)
     positive = torch.rand(len(user), generator=generator) < 0.5
-    skill = torch.randn(n_users, generator=generator).repeat_interleave(n)
+    skill = torch.randn(n_users, generator=generator)[user]
     scores = torch.randn(len(user), generator=generator) + skill * positive
-    return scores, positive, user
+    order = torch.randperm(len(user), generator=generator)
+    return scores[order], positive[order], 7 * user[order]
 
 
 def test_auc_resamples_whole_users():

@@ -87,7 +87,7 @@ def test_tied_scores_get_the_mean_over_all_their_orders():
     assert np.std(untied) > 0.01
 
 
-PADDING = st.sampled_from([-9.0, 0.0, 9.0, float("nan"), float("inf"), float("-inf")])
+PADDING = st.sampled_from([-9.0, -1.0, 0.0, 9.0, float("nan"), float("inf"), float("-inf")])
 
 
 @given(ROWS, st.lists(st.tuples(PADDING, st.sampled_from([-1.0, 0, 9])), max_size=4), st.randoms())
@@ -112,6 +112,13 @@ def test_scores_of_minus_infinity_rank_above_padding():
     assert ndcg(scores, doubles(2, 0, 4), 1, mask).item() == 0
     expected = (3 / np.log2(3)) / 3
     assert ndcg(scores, doubles(2, 0, 4), 2, mask).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0, 2.0])
+def test_padding_shares_no_tie_with_a_real_row(score):
+    mask = torch.tensor([[True, False, True, False]])
+    found = ndcg(doubles(2, score, 1, score), doubles(1, 0, 3, 0), 2, mask).item()
+    assert found == pytest.approx(ndcg(doubles(2, 1), doubles(1, 3), 2).item(), abs=1e-12)
 
 
 def test_whole_number_scores_rank_like_others():

@@ -77,7 +77,9 @@ class ItemEffect:
         n = len(tasks.object_ids)
         counts = torch.bincount(tasks.objects, minlength=n)
         self.mean = tasks.targets.mean()
-        self.effects = sums_by(tasks.objects, centred, n) / (counts + self.shrinkage)
+        self.effects = sums_by(tasks.objects, centred, n) / (counts + self.shrinkage).clamp(
+            min=1e-9
+        )
         return self
 
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
@@ -102,9 +104,13 @@ class ShrunkBias:
         owner, subject_effects = tasks.task_of_row, torch.zeros(len(tasks))
         for _ in range(self.n_sweeps):
             left = deviations - subject_effects[owner]
-            self.effects = sums_by(tasks.objects, left, n) / (counts + self.item_shrinkage)
+            self.effects = sums_by(tasks.objects, left, n) / (counts + self.item_shrinkage).clamp(
+                min=1e-9
+            )
             left = deviations - self.effects[tasks.objects]
-            subject_effects = sums_by(owner, left, len(tasks)) / (tasks.sizes + self.user_shrinkage)
+            subject_effects = sums_by(owner, left, len(tasks)) / (
+                tasks.sizes + self.user_shrinkage
+            ).clamp(min=1e-9)
         self.training_residuals = left - subject_effects[owner]
         return self
 
@@ -116,7 +122,7 @@ class ShrunkBias:
         """b_u of each task, [n_tasks]."""
         mask = mask_of(support)
         left = torch.where(mask, support.targets - self.prior(support.inputs), 0)
-        return left.sum(-1) / (mask.sum(-1) + self.user_shrinkage)
+        return left.sum(-1) / (mask.sum(-1) + self.user_shrinkage).clamp(min=1e-9)
 
     def residuals(self, support: Examples) -> Tensor:
         """r − μ − b_i − b_u on the support, 0 on padding: [n_tasks, K]."""
