@@ -82,7 +82,7 @@ def same(found, expected) -> None:
 
 
 def test_the_battery_leaves_no_learner_out():
-    assert set(MAKERS) == set(learners.__all__)
+    assert set(MAKERS) == set(learners.__all__) - {"Learner"}
 
 
 @everyone
@@ -553,3 +553,13 @@ def test_the_world_of_these_tests_is_what_it_says():
     flat = world(0.0)
     assert flat.train.targets.std() < 0.2
     assert isinstance(flat.train.subject_ids, pd.Index)
+
+
+def test_the_interface_says_what_a_half_made_learner_lacks(split):
+    class Half(learners.Learner):
+        pass
+
+    with pytest.raises(TypeError, match="Half does not say how it fits"):
+        Half().fit(split.train)
+    with pytest.raises(TypeError, match="Half does not say how it predicts"):
+        Half().predict(None, None)

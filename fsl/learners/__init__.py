@@ -4,6 +4,7 @@ A learner sees tasks and features, never a table; query targets never reach it; 
 to the next. `fit` returns the learner itself.
 """
 
+from fsl.learners.base import Learner
 from fsl.learners.baselines import (
     GlobalMean,
     ItemEffect,
@@ -23,6 +24,7 @@ __all__ = [
     "FoldIn",
     "GlobalMean",
     "ItemEffect",
+    "Learner",
     "Popularity",
     "RidgeOnFeatures",
     "Selected",

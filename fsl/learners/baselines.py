@@ -10,15 +10,9 @@ import torch
 from torch import Tensor
 
 from fsl.episodes import Examples
+from fsl.learners.base import Learner, mask_of
 from fsl.metrics import masked_mean
 from fsl.tasks import Tasks
-
-
-def mask_of(support: Examples) -> Tensor:
-    """The support's mask, `None` read as all real: bool [n_tasks, K]."""
-    return (
-        torch.ones_like(support.targets, dtype=torch.bool) if support.mask is None else support.mask
-    )
 
 
 def sums_by(index: Tensor, values: Tensor, n: int) -> Tensor:
@@ -26,7 +20,7 @@ def sums_by(index: Tensor, values: Tensor, n: int) -> Tensor:
     return torch.zeros(n, dtype=values.dtype).index_add_(0, index, values)
 
 
-class GlobalMean:
+class GlobalMean(Learner):
     """Predicts μ for everything."""
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "GlobalMean":
@@ -37,7 +31,7 @@ class GlobalMean:
         return self.mean.expand(query_inputs.shape[:2]).clone()
 
 
-class SupportMean:
+class SupportMean(Learner):
     """The mean of the task's own support targets, Σ r / K; μ at K = 0."""
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "SupportMean":
@@ -50,7 +44,7 @@ class SupportMean:
         return own[:, None].expand(query_inputs.shape[:2]).clone()
 
 
-class SupportMedian:
+class SupportMedian(Learner):
     """The median of the task's own support targets (mean of the middle two for even K); μ at K = 0."""
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "SupportMedian":
@@ -66,7 +60,7 @@ class SupportMedian:
 
 
 @dataclass(eq=False)
-class ItemEffect:
+class ItemEffect(Learner):
     """μ + b_i with b_i = Σ_u (r_ui − r̄_u) / (n_i + λ): user-centred and shrunk, so that a phone is not praised for
     its generous raters and two ratings do not make a verdict. Ignores the support."""
 
@@ -87,7 +81,7 @@ class ItemEffect:
 
 
 @dataclass(eq=False)
-class ShrunkBias:
+class ShrunkBias(Learner):
     """μ + b_i + b_u, both shrunk (Koren, Bell & Volinsky 2009, eq. 3): b_u = Σ_support (r − μ − b_i) / (K + λ_u).
 
     b_i is fitted with the training subjects' b_u in `n_sweeps` alternating sweeps: b_i = Σ (r − μ − b_u) / (n_i + λ_i).
@@ -133,7 +127,7 @@ class ShrunkBias:
         return self.prior(query_inputs) + self.subject_effect(support)[:, None]
 
 
-class Popularity:
+class Popularity(Learner):
     """a + c log(1 + n_i), least squares on the training rows: how often a phone was met, put on the targets' scale."""
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Popularity":
@@ -150,7 +144,7 @@ class Popularity:
 
 
 @dataclass(eq=False)
-class RidgeOnFeatures:
+class RidgeOnFeatures(Learner):
     """A ridge regression per task on the objects' features, from a prior that all training tasks share.
 
     r = μ + b_i + [1, x_i]·w, w = argmin Σ_support (…)² + λ_u w₀² + λ Σ_f w_f²: a handful of ratings moves a person's

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fsl.adapt import adapted_predictions, meta_loss
 from fsl.episodes import Episode, Examples, sample_episode
+from fsl.learners.base import Learner
 from fsl.learners.baselines import ShrunkBias
 from fsl.learners.neighbours import described
 from fsl.learners.select import validation_episodes, validation_error
@@ -47,7 +48,7 @@ class Head(nn.Module):
 
 
 @dataclass(eq=False)
-class MAML:
+class MAML(Learner):
     """Model-agnostic meta-learning (Finn et al. 2017) as MeLU (Lee et al. 2019) places it: embeddings are shared,
     the decision layers adapt to each task in `n_steps` steps of size `inner_lr`; the meta-gradient is exact.
 

@@ -6,14 +6,15 @@ import torch
 from torch import Tensor
 
 from fsl.episodes import Examples
-from fsl.learners.baselines import ShrunkBias, mask_of
+from fsl.learners.base import Learner, mask_of
+from fsl.learners.baselines import ShrunkBias
 from fsl.learners.neighbours import NeighbourVotes, described, in_chunks
 from fsl.siamese import train_siamese
 from fsl.tasks import Tasks
 
 
 @dataclass(eq=False)
-class Siamese:
+class Siamese(Learner):
     """Places a new task's few behaviours in a space trained by contrastive loss, and asks the nearest known tasks.
 
     A task's taste is t = Σ_support e (z_i − z̄) / (K + λ), z_i the embedding of object i and e the residual of

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from fsl.episodes import Examples
-from fsl.learners.baselines import ShrunkBias, mask_of, ridge_weights
+from fsl.learners.base import Learner, mask_of
+from fsl.learners.baselines import ShrunkBias, ridge_weights
 from fsl.tasks import Tasks
 
 _TASKS_AT_ONCE = 1_024
@@ -75,7 +76,7 @@ def in_chunks(predict, support: Examples, query_inputs: Tensor) -> Tensor:
 
 
 @dataclass(eq=False)
-class UserKNN:
+class UserKNN(Learner):
     """Nearest training users by the cosine of residuals on what both rated, and their votes (Herlocker et al. 1999).
 
     s_tv = Σ_i e_ti R_vi / (‖e_t‖ ‖R_v on t's support‖ + λ_s), e the residuals of `ShrunkBias`. Only similar users vote.
@@ -115,7 +116,7 @@ class UserKNN:
 
 
 @dataclass(eq=False)
-class FoldIn:
+class FoldIn(Learner):
     """Matrix factorisation by alternating least squares, and a new task folded in (Koren, Bell & Volinsky 2009).
 
     r = μ + b_i + b_u + p_u·q_i. Training alternates p (q fixed) and q (p fixed), each a ridge with λ. Then q is

@@ -8,12 +8,13 @@ from torch import Tensor
 
 from fsl.episodes import Examples, sample_episode
 from fsl.errors import InputError
+from fsl.learners.base import Learner
 from fsl.metrics import mse
 from fsl.tasks import Tasks
 
 
 @dataclass(eq=False)
-class Selected:
+class Selected(Learner):
     """Fits every candidate and keeps the one with the least validation error (mean squared, averaged over `n_shots`).
 
     `fit` needs validation tasks, disjoint from the training ones; test tasks never choose anything. After it,
