@@ -4,6 +4,7 @@ Knows networks, losses and episodes; knows nothing of shops, learners or evaluat
 reference, Facebook's `higher`, which unrolls one task at a time.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -44,15 +45,17 @@ def meta_loss(
     gradient stay as they are; buffers and parameters of `net` are not changed.
     loss: `loss(predictions, targets, mask)` is a scalar for one task; mask is bool [n], True for a real row.
     episode: [n_tasks, n, ...] support and query. inner_lr: α > 0, step size of plain gradient descent.
-    Returns [n_tasks]. Raises ValueError for an unknown engine, n_steps < 0 or sides of different length.
+    Returns [n_tasks]. Raises ValueError for an unknown engine, n_steps < 0, a step size that is not finite or that
+    wants a gradient, sides of different length, predictions [n, 1] and losses that are not scalars.
     """
     if engine not in _ENGINES:
         raise ValueError(f"unknown engine {engine!r}, known: {', '.join(sorted(_ENGINES))}")
-    _check_steps(n_steps)
+    _check_steps(inner_lr, n_steps)
     support, query = (_with_mask(side) for side in episode)
     if len(support.inputs) != len(query.inputs):
         raise ValueError(f"{len(support.inputs)} support tasks but {len(query.inputs)} query tasks")
-    return _ENGINES[engine](net, loss, support, query, inner_lr, n_steps, first_order)
+    with torch.enable_grad():
+        return _ENGINES[engine](net, loss, support, query, inner_lr, int(n_steps), first_order)
 
 
 def adapted_predictions(
@@ -64,12 +67,12 @@ def adapted_predictions(
     n_steps: int,
 ) -> Tensor:
     """Predictions [n_tasks, n_query] after each task's inner loop; same θ_s as in `meta_loss`, no graph kept."""
-    _check_steps(n_steps)
+    _check_steps(inner_lr, n_steps)
     predictions = []
     for inputs, targets, mask, query in zip(*_with_mask(support), query_inputs, strict=True):
         with torch.enable_grad(), _copy_of(net, inner_lr, differentiable=False) as (fast, inner):
-            for _ in range(n_steps):
-                inner.step(loss(fast(inputs), targets, mask))
+            for _ in range(int(n_steps)):
+                inner.step(_loss_of(fast, loss, inputs, targets, mask))
             with torch.no_grad():
                 predictions.append(fast(query))
     return (
@@ -79,15 +82,26 @@ def adapted_predictions(
 
 def _higher(net, loss, support, query, inner_lr, n_steps, first_order) -> Tensor:
     losses = []
-    for inputs, targets, mask, *query_task in zip(*support, *query, strict=True):
+    constant_step = {"grad_callback": _detach} if first_order else {}
+    for s_inputs, s_targets, s_mask, *query_task in zip(*support, *query, strict=True):
         with _copy_of(net, inner_lr, differentiable=True) as (fast, inner):
             for _ in range(n_steps):
-                inner.step(
-                    loss(fast(inputs), targets, mask),
-                    grad_callback=_detach if first_order else None,
-                )
-            losses.append(loss(fast(query_task[0]), *query_task[1:]))
+                inner.step(_loss_of(fast, loss, s_inputs, s_targets, s_mask), **constant_step)
+            losses.append(_loss_of(fast, loss, *query_task))
     return torch.stack(losses) if losses else query.targets.new_zeros(0)
+
+
+def _loss_of(net, loss: Loss, inputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """One task's loss; shapes that would broadcast without a word are refused."""
+    predictions = net(inputs)
+    if predictions.shape == (*targets.shape, 1):
+        raise ValueError(
+            f"net gives predictions {list(predictions.shape)}, expected {list(targets.shape)}"
+        )
+    value = loss(predictions, targets, mask)
+    if not isinstance(value, Tensor) or value.ndim:
+        raise ValueError(f"loss must give a scalar tensor for one task, got {value!r}")
+    return value
 
 
 def _copy_of(net: nn.Module, inner_lr: float, differentiable: bool):
@@ -97,16 +111,26 @@ def _copy_of(net: nn.Module, inner_lr: float, differentiable: bool):
     """
     adapted = [parameter for parameter in net.parameters() if parameter.requires_grad]
     if not adapted:
-        return nullcontext((net, SimpleNamespace(step=lambda loss, grad_callback=None: None)))
+        return nullcontext((_still(net), SimpleNamespace(step=lambda loss, **options: None)))
     plain_descent = torch.optim.SGD(adapted, lr=inner_lr)
     return higher.innerloop_ctx(
         net, plain_descent, copy_initial_weights=False, track_higher_grads=differentiable
     )
 
 
-def _check_steps(n_steps: int) -> None:
+def _still(net: nn.Module) -> Callable[[Tensor], Tensor]:
+    """A net with nothing to adapt, on buffers of its own."""
+    buffers = {name: buffer.clone() for name, buffer in net.named_buffers()}
+    return lambda inputs: torch.func.functional_call(net, buffers, (inputs,))
+
+
+def _check_steps(inner_lr: float, n_steps: int) -> None:
     if n_steps < 0 or n_steps != int(n_steps):
         raise ValueError(f"n_steps must be a whole number, 0 or more, got {n_steps}")
+    if isinstance(inner_lr, Tensor) and inner_lr.requires_grad:
+        raise ValueError("inner_lr is a number here: a learned step size would get no gradient")
+    if not math.isfinite(inner_lr):
+        raise ValueError(f"inner_lr must be finite, got {inner_lr}")
 
 
 def _detach(gradients: list[Tensor]) -> list[Tensor]:
@@ -115,12 +139,12 @@ def _detach(gradients: list[Tensor]) -> list[Tensor]:
 
 
 def _with_mask(side: Examples) -> Examples:
-    """`None` means that every row is real."""
-    if side.mask is None:
-        return side._replace(
-            mask=torch.ones(side.targets.shape, dtype=torch.bool, device=side.targets.device)
-        )
-    return side
+    """`None` means that every row is real; what stands in padded rows is put to 0, lest a NaN there reach θ."""
+    inputs, targets, mask = Examples(*side)
+    if mask is None:
+        return Examples(inputs, targets, torch.ones_like(targets, dtype=torch.bool))
+    real = mask.reshape(*mask.shape, *(1,) * (inputs.ndim - mask.ndim))
+    return Examples(torch.where(real, inputs, 0), torch.where(mask, targets, 0), mask)
 
 
 _ENGINES = {"higher": _higher}

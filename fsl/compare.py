@@ -1,6 +1,7 @@
 """From per-task records to claims: means with 95 % intervals, paired differences, the verdict in words.
 
-Knows records only. Intervals resample tasks (users, items) with all draws of one kept together.
+Knows records only. Intervals resample tasks (users, items) with all draws of one kept together; fewer than FEWEST tasks
+are refused with an InputError.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from fsl.errors import InputError
 from fsl.evaluation import RULERS
 from fsl.metrics import auc
 
 N_BOOTSTRAP = 2_000
+FEWEST = 5  # below that a bootstrap interval is far too narrow to be shown
 _LOWER_IS_BETTER = ("mae", "mse", "rmse")
 
 
@@ -89,8 +92,7 @@ def auc_interval(
     of `scores` minus that of `reference` on the same rows and resamples.
     """
     _, cluster = cluster.unique(return_inverse=True)
-    n = int(cluster.max()) + 1
-    lots = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=500)
+    lots = _lots(int(cluster.max()) + 1 if len(cluster) else 0, 500, seed)
 
     def value(weight: Tensor | None) -> float:
         mine = auc(scores, is_positive, weight)
@@ -109,10 +111,18 @@ def mean_interval(values: Tensor, seed: int = 0) -> Interval:
 
 def _resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
     """Means of N_BOOTSTRAP resamples of the rows, NaN left out: [n_tasks, m] -> [N_BOOTSTRAP, m]."""
-    n = len(values)
-    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=N_BOOTSTRAP)
+    weights = _lots(len(values), N_BOOTSTRAP, seed)
     known = ~np.isnan(values)
     return (weights @ np.where(known, values, 0)) / np.maximum(weights @ known, 1)
+
+
+def _lots(n: int, times: int, seed: int) -> np.ndarray:
+    """How often each of n tasks is drawn in each resample, [times, n]."""
+    if n < FEWEST:
+        raise InputError(
+            f"{n} test tasks are too few for an interval: at least {FEWEST} are needed"
+        )
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=times)
 
 
 def best(records: pd.DataFrame, learners: Sequence[str], metric: str, n_shots: int) -> str:
@@ -141,17 +151,12 @@ class Contest:
         worst, most = sorted([sign * self.gap.low, sign * self.gap.high])
         return "beats" if worst > 0 else "loses to" if most < 0 else "cannot be told from"
 
-    @property
-    def use(self) -> str:
-        """What to take: the contender only where it wins."""
-        return self.contender if self.outcome == "beats" else self.baseline
-
     def __str__(self) -> str:
         known = f"{self.n_shots} behaviour{'s' * (self.n_shots != 1)} known"
         return (
             f"With {known}, {self.contender} {self.outcome} {self.baseline}, the best simple method "
             f"({self.metric.upper()} difference {self.gap.value:+.3f}, 95 % interval {self.gap.low:+.3f} "
-            f"to {self.gap.high:+.3f}): use {self.use}."
+            f"to {self.gap.high:+.3f})."
         )
 
 
@@ -169,24 +174,55 @@ def contest(
     return Contest(baseline, contender, metric, n_shots, gap)
 
 
+def cheapest_as_good(
+    records: pd.DataFrame, by_cost: Sequence[str], metric: str, n_shots: int
+) -> str:
+    """The first of `by_cost` (cheapest first) that the best does not beat: 0 is in the paired interval."""
+    winner = best(records, by_cost, metric, n_shots)
+    sign = 1 if metric in _LOWER_IS_BETTER else -1
+    for name in by_cost:
+        gap = paired_difference(records, name, winner, metric, n_shots)
+        if name == winner or min(sign * gap.low, sign * gap.high) <= 0:
+            return name
+    return winner
+
+
 def contests(
     records: pd.DataFrame, baselines: Sequence[str], contenders: Sequence[str], metric: str
 ) -> pd.DataFrame:
-    """A table of contests, a line per partition and K."""
+    """A table of contests, a line per partition and K, with the cheapest method as good as the best of all.
+
+    baselines and contenders are listed from cheap to costly.
+    """
     lines = []
     for (partition, k), part in records.groupby(["partition", "n_shots"], sort=False):
         found = contest(part, baselines, contenders, metric, k)
+        enough = cheapest_as_good(part, [*baselines, *contenders], metric, k)
         names = {"best simple": found.baseline, "best meta-learner": found.contender}
-        words = {"difference [95 % interval]": f"{found.gap:+}", "use": found.use}
-        lines.append({"partition": partition, "K": k, **names, **words})
+        gap = {"meta-learner minus simple": f"{found.gap:+}"}
+        lines.append({"users": partition, "K": k, "enough": enough, **names, **gap})
     return pd.DataFrame(lines)
 
 
+def differences(records: pd.DataFrame, reference: str, metric: str) -> pd.DataFrame:
+    """`paired_difference` of every learner to `reference` at every K: columns learner, n_shots, value, low, high."""
+    rows = [
+        {
+            "learner": name,
+            "n_shots": k,
+            **vars(paired_difference(records, name, reference, metric, k)),
+        }
+        for name, k in per_task(records, metric).columns
+    ]
+    return pd.DataFrame(rows)
+
+
 def with_intervals(records: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Learner × K, each cell "value [low, high]" (95 %), the best at the largest K on top."""
+    """Learner × K, each cell "value [low, high]" (95 %): the best at the largest K on top, rulers below."""
     table = summarise(records, metric)
     cells = [f"{row.value:.3f} [{row.low:.2f}, {row.high:.2f}]" for row in table.itertuples()]
     words = table.assign(cell=cells).pivot(index="learner", columns="n_shots", values="cell")
     last = table[table["n_shots"] == table["n_shots"].max()].set_index("learner")["value"]
     order = last.sort_values(ascending=metric in _LOWER_IS_BETTER).index
+    order = sorted(order, key=lambda name: name in RULERS)
     return words.loc[order].rename(columns="K = {}".format).rename_axis(index=None, columns=None)

@@ -47,8 +47,9 @@ def draw_shots(
 ) -> Draw:
     """Choose tasks, and in each `n_shots` support rows and up to `n_query` query rows, disjoint. No Python loop.
 
-    support: "random" puts a task's behaviours in random order, "temporal" keeps them oldest first, so that nothing
-    in support is later than anything in query. Support is the first n_shots of that order; query follows the first
+    support: "random" puts a task's behaviours in random order, "temporal" oldest first, so that nothing in support is
+    later than anything in query (those of the same moment stand in random order: a file's order may give away the
+    targets). Support is the first n_shots of that order; query follows the first
     `reserve` (n_shots unless given): draws with the same generator state and reserve but different n_shots have
     the same query and nested support. Tasks need reserve + min_query behaviours to be eligible.
     n_tasks: how many tasks to draw without replacement; None takes every eligible task, in order.
@@ -65,8 +66,10 @@ def draw_shots(
     if n_tasks is not None:
         chosen = chosen[torch.randperm(len(chosen), generator=generator)[:n_tasks]]
     rows, owner = rows_of(tasks.offsets, chosen)
-    if support == "random":
-        rows = _shuffled(rows, owner, generator)
+    rows = _shuffled(rows, owner, generator)
+    if support == "temporal":
+        by_time = tasks.times[rows].argsort(stable=True)
+        rows = rows[by_time[owner[by_time].argsort(stable=True)]]
     rank = torch.arange(len(rows)) - (tasks.sizes[chosen].cumsum(0) - tasks.sizes[chosen])[owner]
     return Draw(
         chosen,

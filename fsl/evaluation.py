@@ -15,6 +15,7 @@ from fsl.tasks import Tasks
 
 METRICS = ("mae", "mse", "ndcg@5", "ndcg@10")
 RULERS = ("random", "constant", "oracle")
+FEWEST_TASKS = 25  # five for each of five folds: below that no interval is worth printing
 COLUMNS = ("learner", "partition", "n_shots", "seed", "task", "metric", "value")
 
 
@@ -50,7 +51,8 @@ def evaluate(
     metric, value. Raises ValueError for a taken name, an unknown metric or predictions that are not finite, and
     InputError where no task has enough behaviours.
     """
-    _check(learners, metrics)
+    _check(learners, metrics, n_shots, seeds)
+    n_shots, seeds = [int(k) for k in n_shots], [int(seed) for seed in seeds]
     frames = []
     for seed, k in product(seeds, n_shots):
         generator = torch.Generator().manual_seed(seed)
@@ -74,30 +76,53 @@ def evaluate(
 
 
 def feasible(
-    tasks: Tasks, n_shots: Sequence[int], n_query: int = 10
+    tasks: Tasks, n_shots: Sequence[int], n_query: int = 10, fewest: int = FEWEST_TASKS
 ) -> tuple[tuple[int, ...], int]:
     """The shots and query size that at least half of the tasks can serve: (n_shots, n_query), both cut down.
 
-    Query gets at most half of the median task. Raises InputError where even one shot and one query are too much.
+    Query gets at most half of the median task. Raises InputError where even one shot and one query row are too much
+    for half of the tasks, where fewer than `fewest` could be judged at all, or where all targets are equal.
     """
+    _whole_numbers("n_shots", n_shots)
     median = int(tasks.sizes.double().quantile(0.5)) if len(tasks) else 0
     n_query = min(n_query, median // 2)
     possible = tuple(k for k in n_shots if k + n_query <= median)
     if n_query < 1 or not possible:
+        able = int((tasks.sizes > min(n_shots)).sum())
         raise InputError(
             f"half of the {len(tasks)} {tasks.kind}s have fewer than {min(n_shots) + 1} behaviours: "
-            f"too few for {min(n_shots)} of support and one to be judged on"
+            f"too few for {min(n_shots)} of support and one to be judged on ({able} have as many)"
         )
+    least = max(possible) + max(1, n_query // 2)
+    if (able := int((tasks.sizes >= least).sum())) < fewest:
+        raise InputError(
+            f"{able} of the {len(tasks)} {tasks.kind}s have the {least} behaviours that a judgement takes: "
+            f"at least {fewest} are needed to say anything"
+        )
+    if tasks.scale[0] == tasks.scale[1]:
+        raise InputError(f"every target is {tasks.scale[0]:g}: there is nothing to predict")
     return possible, n_query
 
 
-def _check(learners, metrics) -> None:
+def _check(learners, metrics, n_shots, seeds) -> None:
+    _whole_numbers("n_shots", n_shots)
+    _whole_numbers("seeds", seeds)
     if taken := set(learners) & set(RULERS):
         raise ValueError(
             f"the names {', '.join(RULERS)} are the evaluator's own, rename {', '.join(sorted(taken))}"
         )
-    if unknown := [m for m in metrics if m not in ("mae", "mse") and not _cutoff(m)]:
+    unknown = [m for m in metrics if m not in ("mae", "mse") and not _cutoff(m)]
+    if unknown or not metrics:
         raise ValueError(f"unknown metrics {', '.join(unknown)}; known: mae, mse, ndcg@k")
+
+
+def _whole_numbers(name: str, values: Sequence[int]) -> None:
+    if (
+        not len(values)
+        or len(set(values)) < len(values)
+        or any(v != int(v) or v < 0 for v in values)
+    ):
+        raise InputError(f"{name} must be different whole numbers, 0 or more, got {list(values)}")
 
 
 def _cutoff(metric: str) -> int:
@@ -141,7 +166,10 @@ def _records(
     name, partition, n_shots, seed, task_ids: pd.Index, values: dict[str, Tensor]
 ) -> pd.DataFrame:
     if isinstance(task_ids, pd.MultiIndex):
-        task_ids = pd.Index([" · ".join(map(str, pair)) for pair in task_ids])
+        # A doubled dot keeps ids that hold the separator themselves apart.
+        task_ids = pd.Index(
+            [" · ".join(str(x).replace("·", "··") for x in pair) for pair in task_ids]
+        )
     n = len(task_ids)
     return pd.DataFrame({
         "learner": name, "partition": partition, "n_shots": n_shots, "seed": seed,

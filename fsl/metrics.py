@@ -3,18 +3,26 @@
 Every function takes padded rows and a mask (`True` is a real row, `None` means all) and returns one value per task.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
 
 def mae(predictions: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean absolute error, |p − t| averaged over a task's rows. [n_tasks, n] -> [n_tasks], the targets' unit."""
-    return masked_mean((predictions - targets).abs(), mask)
+    return masked_mean(_errors(predictions, targets, mask).abs(), mask)
 
 
 def mse(predictions: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean squared error, (p − t)² averaged over a task's rows. [n_tasks, n] -> [n_tasks], the unit squared."""
-    return masked_mean((predictions - targets).square(), mask)
+    return masked_mean(_errors(predictions, targets, mask).square(), mask)
+
+
+def _errors(predictions: Tensor, targets: Tensor, mask: Tensor | None) -> Tensor:
+    """p − t, and 0 on padding, whatever stands there: not even its gradient gets through."""
+    errors = predictions - targets
+    return errors if mask is None else torch.where(mask, errors, 0)
 
 
 def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -32,20 +40,26 @@ def ndcg(scores: Tensor, relevance: Tensor, k: int, mask: Tensor | None = None) 
     gets just what a random order gets on average. A task in which nothing is relevant gets 0.
 
     scores, relevance: [n_tasks, n], relevance >= 0. mask: bool [n_tasks, n]. Returns [n_tasks], float64, in [0, 1].
-    Raises ValueError for k < 1, negative or non-finite relevance, or a score that is NaN.
+    Raises ValueError for k < 1, relevance outside 0 to 1000, a score that is NaN, or unequal shapes.
     """
-    mask = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask
-    scores, relevance = scores.double(), relevance.double()
+    if scores.shape != relevance.shape:
+        raise ValueError(f"{tuple(scores.shape)} scores, {tuple(relevance.shape)} relevances")
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
+    if k != int(k):
+        raise ValueError(f"k must be a whole number, got {k}")
+    mask = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask
+    scores, relevance = scores.double(), relevance.double()
     if scores[mask].isnan().any():
         raise ValueError("a score is NaN: it has no place in a ranking")
     wrong = mask & ~(relevance.isfinite() & (relevance >= 0))
     if wrong.any():
-        raise ValueError(f"relevance must be finite and >= 0, got {relevance[wrong][0].item()}")
-    gains = torch.where(mask, torch.exp2(relevance) - 1, 0)
+        raise ValueError(f"relevance must be finite and >= 0, got {relevance[wrong][0].item():g}")
+    if (mask & (relevance > 1_000)).any():
+        raise ValueError("relevance must be at most 1000: 2^rel has no room for more")
+    gains = torch.where(mask, torch.expm1(relevance * math.log(2)), 0)
     discounts = 1 / torch.log2(torch.arange(scores.shape[-1], device=scores.device).double() + 2)
-    discounts[k:] = 0
+    discounts[int(k) :] = 0
     ideal = (gains.sort(dim=-1, descending=True).values * discounts).sum(-1)
     dcg = (_tie_averaged(gains, scores, mask) * discounts).sum(-1)
     return torch.where(ideal > 0, dcg / ideal.clamp(min=torch.finfo(torch.float64).tiny), 0)

@@ -4,12 +4,14 @@ Colours are Okabe & Ito's, safe for colour-blind eyes, and never stand alone: a 
 """
 
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 
 COLOURS = {
@@ -22,6 +24,10 @@ RULER_LABELS = {
     "oracle": "oracle (ruler)",
 }
 _MARKERS = "osD^vP*Xh"
+_CJK_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB",
+    "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei", "Arial Unicode MS",
+)  # fmt: skip
 
 
 def set_style() -> None:
@@ -31,14 +37,21 @@ def set_style() -> None:
         "figure.dpi": 110, "savefig.bbox": "tight", "figure.constrained_layout.use": True,
         "axes.titlelocation": "left", "axes.titlesize": 12, "axes.titleweight": "bold", "axes.labelsize": 11,
         "axes.spines.top": False, "axes.spines.right": False, "grid.color": "#e6e6e6",
-        "legend.frameon": False, "font.family": "DejaVu Sans",
+        "legend.frameon": False, "font.family": _families(),
     })  # fmt: skip
+    warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+
+
+def _families() -> list[str]:
+    """DejaVu Sans, then those fonts of this machine that have Chinese, Japanese and Korean names."""
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _CJK_FONTS if name in installed)]
 
 
 def message(ax: Axes, text: str, simulated: bool = False, width: int = 80) -> Axes:
     """A figure's title: its one-sentence message, wrapped; "(simulated)" is added where the data are."""
     text = f"{text} (simulated)" if simulated else text
-    ax.set_title("\n".join(textwrap.wrap(_plain(text), width)))
+    ax.set_title("\n".join(textwrap.wrap(_plain(text, 400), width)))
     return ax
 
 
@@ -46,7 +59,11 @@ def headed(figure, text: str, simulated: bool = False, width: int = 90) -> None:
     """The message of a figure with several panels."""
     text = f"{text} (simulated)" if simulated else text
     figure.suptitle(
-        "\n".join(textwrap.wrap(_plain(text), width)), x=0.01, ha="left", fontsize=12, weight="bold"
+        "\n".join(textwrap.wrap(_plain(text, 400), width)),
+        x=0.01,
+        ha="left",
+        fontsize=12,
+        weight="bold",
     )
 
 
@@ -61,7 +78,12 @@ def behaviours_per_user(sizes: pd.Series, by: pd.Series | None, ax: Axes) -> Axe
         shares.columns, sns.color_palette("crest", shares.shape[1]), strict=True
     ):
         bars = ax.barh(
-            shares.index, shares[column], left=left, color=shade, height=0.7, label=column
+            [_plain(name) for name in shares.index],
+            shares[column],
+            left=left,
+            color=shade,
+            height=0.7,
+            label=column,
         )
         labels = [f"{share:.0%}" if share >= 0.06 else "" for share in shares[column]]
         ax.bar_label(bars, labels, label_type="center", color="white", weight="bold", fontsize=9)
@@ -113,7 +135,7 @@ def _tile(ax: Axes, x: float, y: float, name: str, target: float, shade, hidden:
     words = textwrap.wrap(_plain(name), 11)[:2] or ["?"]
     if len(textwrap.wrap(_plain(name), 11)) > 2:
         words[-1] = words[-1][:9] + "…"
-    ax.text(x + 0.46, y + 0.27, "\n".join(words), ha="center", va="center", fontsize=7.5, color=ink)
+    ax.text(x + 0.46, y + 0.27, "\n".join(words), ha="center", va="center", fontsize=8.2, color=ink)
     ax.text(x + 0.46, y + 0.68, f"[{target:g}]" if hidden else f"{target:g}", ha="center", va="center",
             fontsize=12, weight="bold", color=ink)  # fmt: skip
 
@@ -130,7 +152,7 @@ def error_vs_shots(
     summary: `compare.summarise`'s table. label: the y axis, with its unit. ceiling: the top of the y axis; what lies
     above it is named at the edge with its value.
     """
-    shots, ends = sorted(summary["n_shots"].unique()), {}
+    shots, ends, n_above = sorted(summary["n_shots"].unique()), {}, 0
     for name, line in summary.sort_values("n_shots").groupby("learner", sort=False):
         x, values = np.arange(len(line)), line["value"].to_numpy()
         if name not in highlight:
@@ -143,8 +165,9 @@ def error_vs_shots(
             ax.fill_between(x, line["low"], line["high"], color=colour, alpha=0.12, lw=0)
         ends[name] = (values[-1], colour)
         if ceiling is not None and values[0] > ceiling:
-            ax.annotate(f"↑ {_plain(name)}: {values[0]:.2f}", (0.01, 0.965), xycoords="axes fraction",
-                        color=colour, fontsize=9, weight="bold", va="center")  # fmt: skip
+            n_above += 1
+            ax.annotate(f"↑ {_plain(name)}: {values[0]:.2f}", (0.01, 1.03 - 0.065 * n_above), color=colour,
+                        xycoords="axes fraction", fontsize=9, weight="bold", va="center")  # fmt: skip
     ax.set_xticks(np.arange(len(shots)), [str(k) for k in shots])
     ax.set(
         xlim=(-0.15, len(shots) - 0.9), xlabel="K, behaviours known of the new user", ylabel=label
@@ -264,7 +287,9 @@ def curves(lines: Mapping[str, pd.DataFrame], ax: Axes, xlabel: str, ylabel: str
     return ax
 
 
-def _plain(text: object) -> str:
-    """A name from a table as inert figure text: no control characters, and no `$` that would start a formula."""
-    kept = "".join(c if c.isprintable() else " " for c in str(text))
-    return kept.replace("$", r"\$")
+def _plain(text: object, longest: int = 40) -> str:
+    """A name from a table as inert figure text: cut, without control characters or a `$` that would start a formula."""
+    lines = str(text).split("\n")[:3]
+    kept = ("".join(c if c.isprintable() else " " for c in line) for line in lines)
+    cut = (line if len(line) <= longest else line[: longest - 1] + "…" for line in kept)
+    return "\n".join(cut).replace("$", r"\$")

@@ -14,7 +14,9 @@ def contrastive_loss(distance: Tensor, is_different: Tensor, margin: float = 1.0
 
     Similar pairs (y = 0) are pulled together; different pairs (y = 1) are pushed apart until they are m apart.
     distance: [n_pairs], Euclidean, >= 0. is_different: [n_pairs], bool. margin: m > 0, in the unit of distance.
-    Returns a scalar. Raises TypeError where `is_different` is not bool: a bare 0/1 is how its sign gets lost.
+
+    Returns a scalar. Raises ValueError for distances that are negative or NaN, and TypeError where `is_different` is
+    not bool: a bare 0/1 is how its sign gets lost.
     """
     if is_different.dtype != torch.bool:
         raise TypeError(
@@ -24,9 +26,11 @@ def contrastive_loss(distance: Tensor, is_different: Tensor, margin: float = 1.0
         raise ValueError(f"{tuple(distance.shape)} distances, {tuple(is_different.shape)} flags")
     if not margin > 0:
         raise ValueError(f"margin must be above 0, got {margin}")
-    pull = distance.square()
-    push = (margin - distance).clamp(min=0).square()
-    return torch.where(is_different, push, pull).mean()
+    if distance.numel() == 0 or not (distance >= 0).all():
+        raise ValueError("distances must be there, and each of them >= 0")
+    pull = torch.where(is_different, 0, distance)
+    push = torch.where(is_different, margin - distance, 0).clamp(min=0)
+    return (pull.square() + push.square()).mean()
 
 
 def euclidean(z1: Tensor, z2: Tensor) -> Tensor:
@@ -51,6 +55,11 @@ class SiameseNetwork(nn.Module):
         return self.tower(x1), self.tower(x2)
 
 
+_NO_PAIRS = (
+    "no pairs can be formed: hardly anybody liked two different objects and a third one less"
+)
+
+
 class Pairs(NamedTuple):
     """Two objects that one subject met: objects `first`, `second` [n_pairs], `is_different` bool, `task` [n_pairs]."""
 
@@ -66,7 +75,10 @@ def mine_pairs(tasks: Tasks, n_pairs: int, generator: torch.Generator) -> Pairs:
     Liked means above the task's own mean target, so that a generous rater's 4 and a strict one's 6 can mean the
     same. Pairs of two disliked objects say nothing and are left out. Similar and different come in equal number:
     n_pairs // 2 each where there are as many, drawn from tasks in proportion to their number of behaviours.
+    Raises InputError where there are none: nobody liked two different objects and another one less.
     """
+    if tasks.n_rows == 0:
+        raise InputError(_NO_PAIRS)
     first = torch.randint(tasks.n_rows, (4 * n_pairs + 64,), generator=generator)
     task = tasks.task_of_row[first]
     jump = torch.rand(len(first), generator=generator, dtype=torch.float64)
@@ -76,6 +88,8 @@ def mine_pairs(tasks: Tasks, n_pairs: int, generator: torch.Generator) -> Pairs:
     apart = tasks.objects[first] != tasks.objects[second]
     both, one = liked[first] & liked[second] & apart, (liked[first] ^ liked[second]) & apart
     half = min(n_pairs // 2, int(both.sum()), int(one.sum()))
+    if half == 0 and n_pairs > 1:
+        raise InputError(_NO_PAIRS)
     kept = torch.cat([both.nonzero()[:half, 0], one.nonzero()[:half, 0]])
     return Pairs(tasks.objects[first[kept]], tasks.objects[second[kept]], one[kept], task[kept])
 

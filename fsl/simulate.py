@@ -114,6 +114,8 @@ def simulate_shop(n_users: int = 1_200, n_items: int = 240, seed: int = 0) -> tu
     """
     if n_users < 1 or n_items < 1:
         raise ValueError(f"n_users and n_items must be at least 1, got {n_users} and {n_items}")
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or more, got {seed}")
     rng = np.random.default_rng(seed)
     items, phone_truth = _phones(n_items, rng)
     users, people_truth = _people(n_users, rng)

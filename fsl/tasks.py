@@ -22,8 +22,9 @@ class Tasks:
     """Few-shot tasks in flat form: the behaviours of task t are the rows offsets[t] to offsets[t + 1], oldest first.
 
     kind: "user", "item" or "scene". A task's `subject` is the new user (item; user in a scene) and its `objects`
-    [n_rows] are what the subject met (phones; for an item-task the users). targets: [n_rows], in `scale`'s unit.
-    times: [n_rows] Unix seconds, or None. rows: [n_rows], each behaviour's place in the shop's interactions.
+    [n_rows] are what the subject met (phones; for an item-task the users). targets: [n_rows], in `scale`'s unit, the
+    shop's lowest and highest. times: [n_rows] Unix seconds, or None. rows: [n_rows], each behaviour's place in the
+    shop's interactions.
     groups: [n_tasks], the user (item) behind each task: splits never part a group. An episode's inputs are
     [..., 2] of (subject, object), places in subject_features [n_subjects, d_s] and object_features [n_objects, d_o].
     """
@@ -69,6 +70,16 @@ class Tasks:
             0, self.task_of_row, self.targets
         )
         return sums / self.sizes.clamp(min=1)
+
+    @cached_property
+    def has_order(self) -> bool:
+        """Whether time tells the behaviours of most tasks apart: else "temporal" would be the order of a file."""
+        if self.times is None or self.n_rows == 0:
+            return False
+        earliest = self.times[self.offsets[:-1].clamp(max=max(self.n_rows - 1, 0))]
+        later = self.times > earliest[self.task_of_row]
+        several = torch.bincount(self.task_of_row[later], minlength=len(self)) > 0
+        return bool(several.double().mean() > 0.5)
 
     def subset(self, chosen: Tensor, kept_rows: Tensor | None = None) -> "Tasks":
         """The tasks at the places `chosen`, in that order; of their behaviours only those True in `kept_rows`."""
@@ -190,6 +201,8 @@ def split_by_time(tasks: Tasks, fractions=(0.7, 0.1, 0.2)) -> Split:
     cuts = [[*appeared, torch.inf][cut] for cut in _cuts(fractions, len(appeared))]
     seen = first_seen[tasks.groups]
     parts = (seen < cuts[0], (cuts[0] <= seen) & (seen < cuts[1]), cuts[1] <= seen)
+    if fractions[0] and len(tasks) and not parts[0].any():
+        raise InputError(f"a split by time needs {tasks.kind}s that appear at different times")
     ends = (*cuts, torch.inf)
     kept = (
         _not_empty(tasks.subset(p.nonzero()[:, 0], tasks.times < e))
@@ -207,7 +220,12 @@ def _cuts(fractions, n: int) -> tuple[int, int]:
         raise ValueError(
             f"fractions must be three numbers >= 0 that sum to 1, got {tuple(fractions)}"
         )
-    return round(n * fractions[0]), round(n * (fractions[0] + fractions[1]))
+    first, second = round(n * fractions[0]), round(n * (fractions[0] + fractions[1]))
+    least = [int(share > 0) for share in fractions]
+    if n >= sum(least):  # then no side that is asked for is rounded away
+        second = min(max(second, least[0] + least[1]), n - least[2])
+        first = min(max(first, least[0]), second - least[1])
+    return first, second
 
 
 def rows_of(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:

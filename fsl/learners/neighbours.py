@@ -146,9 +146,8 @@ class FoldIn(Learner):
         self.factors = self.factors @ torch.linalg.cholesky(
             covariance + 1e-6 * torch.eye(self.n_factors)
         )
-        self.precision = torch.full(
-            (self.n_factors + 1,), float(self.fold_in_shrinkage * left.square().mean())
-        )
+        noise = float(left.square().mean().clamp(min=1e-6))
+        self.precision = torch.full((self.n_factors + 1,), self.fold_in_shrinkage * noise)
         self.precision[0] = self.bias.user_shrinkage
         return self
 
