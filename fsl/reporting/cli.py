@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="set a notebook's parameter",
     )
     add("--seed", type=int, metavar="N", help="the same as -p seed=N")
-    add("--quick", action="store_true", help="small sizes: a look in two minutes")
+    add("--quick", action="store_true", help="small sizes: about a minute, two at most")
     add(
         "--jobs",
         type=_positive,
@@ -43,7 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="notebooks run at once (numbers do not depend on it)",
     )
-    add("--out", type=Path, metavar="DIR", help="where the report goes (default: reports/)")
+    add(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where the report goes; default: reports/ of the clone",
+    )
     add("--no-input", action="store_true", help="pages for readers, without code")
     add("--all", action="store_true", dest="every", help="every notebook in the folder")
     add_read_options(parser)

@@ -18,6 +18,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
+from fsl.reporting.failure import without_paths
 from fsl.reporting.markup import plain
 
 ERROR_MARK = "papermill-error-cell-tag"
@@ -159,7 +160,12 @@ def execute(
 def _error(cell: int | None, name: str, message: str, trace: str) -> dict:
     lines = [line for line in plain(trace).splitlines() if not re.fullmatch(r"-*", line.strip())]
     tail = "\n".join(lines[-LAST_LINES:])
-    return {"cell": cell, "name": name, "message": plain(message), "traceback": tail}
+    return {
+        "cell": cell,
+        "name": name,
+        "message": without_paths(plain(message)),
+        "traceback": without_paths(tail),
+    }
 
 
 def _read_back(target: Path, source: Path) -> nbformat.NotebookNode:

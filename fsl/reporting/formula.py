@@ -30,6 +30,8 @@ ALIASES = (
     ("\\rVert", "\\|"),
 )
 
+DASH, MACRON = "\u2015", "\u00af"  # latex2mathml's \\overline is a dash, which no font stretches
+
 
 def mathml(tex: str, block: bool = False) -> str:
     """`tex` as a <math> element, or as <code> when latex2mathml does not understand it."""
@@ -53,6 +55,8 @@ def _checked(element: Element) -> Element | None:
     if element.tag not in TAGS or re.match(r"\\\w|&$", text):
         return None
     attributes = {name: value for name, value in element.attrib.items() if name in ATTRIBUTES}
+    if element.tag == "mo" and text == DASH:
+        text, attributes = MACRON, {"stretchy": "true"}
     copy = Element(element.tag, attributes)
     copy.text = text
     for child in element:

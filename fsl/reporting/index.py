@@ -31,20 +31,27 @@ LINKS = (("page", ".html"), ("notebook", ".ipynb"), ("numbers", ".json"), ("reco
 
 
 def build(folders: Sequence[Path], gone: Iterable[str] = ()) -> str:
-    """The index of all reports in `folders`; what stands in an earlier folder hides its namesake in a later one.
+    """The index of all reports in `folders`: the newest run on top, of one run its last notebook.
 
+    What stands in an earlier folder hides its namesake in a later one.
     gone: names of files that are about to be removed, so that nothing links to them.
     """
     entries = sorted(sidecars(folders).values(), key=lambda entry: entry["stem"])
-    entries.sort(key=lambda entry: entry["run"], reverse=True)
+    entries.sort(key=lambda entry: (entry["run"], entry["notebook"]), reverse=True)
     seen: set[str] = set()
     for entry in entries:
         entry["anchor"] = entry["stem"] if entry["notebook"] in seen else entry["notebook"]
         seen.add(entry["notebook"])
         entry.update(_files(entry, folders, set(gone)))
-    counts = Counter(entry["status"] for entry in entries)
     template = environment().get_template("index.html")
-    return template.render(entries=entries, failed=counts["failed"], missing=counts["not run"])
+    return template.render(entries=entries, counted=_counted(entries))
+
+
+def _counted(entries: Sequence[dict]) -> str:
+    """`4 reports, 1 failed, 3 not run`: each row counted once."""
+    counts = Counter(entry["status"] for entry in entries)
+    words = [f"{counts['ok']} report{'' if counts['ok'] == 1 else 's'}"]
+    return ", ".join(words + [f"{counts[s]} {s}" for s in ("failed", "not run") if counts[s]])
 
 
 def sidecars(folders: Sequence[Path]) -> dict[str, dict]:

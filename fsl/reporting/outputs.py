@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 
 from fsl.headlines import MIME
+from fsl.reporting.failure import is_refusal, sentence, without_paths
 from fsl.reporting.markup import clean, markdown, plain, visible
 
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -28,8 +29,7 @@ def as_html(output: Mapping, picture: Mapping) -> str:
     if output["output_type"] == "stream":
         return _text(plain(output["text"]), output["name"])
     if output["output_type"] == "error":
-        trace = plain("\n".join(output["traceback"]) or f"{output['ename']}: {output['evalue']}")
-        return _text(trace, "error")
+        return _error(output)
     data = {
         kind: "".join(v) if isinstance(v, list) else v for kind, v in output.get("data", {}).items()
     }
@@ -50,7 +50,20 @@ def as_html(output: Mapping, picture: Mapping) -> str:
 
 
 def _text(text: str, kind: str = "") -> str:
-    return f'<pre class="output {escape(kind)}" tabindex="0">{escape(text)}</pre>'
+    shown = escape(without_paths(text))
+    return f'<pre class="output {escape(kind)}" tabindex="0">{shown}</pre>'
+
+
+def _error(output: Mapping) -> str:
+    """The sentence, then the traceback; folded where the notebook itself refused its input."""
+    error = {"name": str(output["ename"]), "message": plain(str(output["evalue"]))}
+    says = f'<p class="why">{escape(without_paths(visible(sentence(error))))}</p>'
+    trace = plain("\n".join(output["traceback"]))
+    if not trace:
+        return says
+    if is_refusal(error):
+        return f"{says}<details><summary>Traceback</summary>{_text(trace, 'error')}</details>"
+    return says + _text(trace, "error")
 
 
 def _figure(address: str, picture: Mapping) -> str:

@@ -1,7 +1,6 @@
 """An executed notebook → one safe HTML page, whole without a network. Knows no data, no folder."""
 
 import base64
-import math
 import re
 from collections.abc import Iterator, Mapping
 from html import escape, unescape
@@ -11,7 +10,8 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from pygments.formatters import HtmlFormatter
 
-from fsl.headlines import MIME
+from fsl.headlines import MIME, rounded
+from fsl.reporting import failure
 from fsl.reporting.markup import code, markdown, visible
 from fsl.reporting.outputs import as_html, data_uri, merged
 from fsl.reporting.stamp import lines
@@ -30,27 +30,15 @@ def environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     found.filters["visible"] = lambda value: visible(str(value))
-    found.filters["rounded"] = rounded
+    found.filters["sentence"] = failure.sentence
+    found.filters["short"] = failure.short
+    found.tests["refusal"] = failure.is_refusal
+    found.globals["rounded"] = rounded
     found.filters["duration"] = duration
     found.globals["style"] = Markup(
         (TEMPLATES / "style.css").read_text(encoding="utf-8") + _code_style()
     )
     return found
-
-
-def rounded(head: Mapping) -> dict[str, str]:
-    """A headline's value, low and high to the digits that its interval leaves meaning to (else to three)."""
-    low, high = head["low"], head["high"]
-    width = high - low if low is not None and high is not None else 0
-    decimals = max(0, 1 - math.floor(math.log10(width))) if width > 0 else None
-    return {name: _written(head[name], decimals) for name in ("value", "low", "high")}
-
-
-def _written(number: float | None, decimals: int | None) -> str:
-    if number is None:
-        return "–"
-    text = f"{number:.3g}" if decimals is None else f"{round(number, decimals) + 0.0:,.{decimals}f}"
-    return text.replace("-", "−")
 
 
 def duration(seconds: float) -> str:

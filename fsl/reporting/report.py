@@ -18,6 +18,7 @@ from fsl.reporting.execute import Executed, Kernels, Progress, execute
 from fsl.reporting.plan import Job, Request, notebooks_folder, plan
 from fsl.reporting.publish import commit, opened
 from fsl.reporting.stamp import stamp
+from fsl.reporting.told import replaced_by_quick, tell
 
 THREADS = 1  # the same on every machine and for every --jobs, so that numbers are
 ENDINGS = (".html", ".ipynb", ".parquet", ".json")
@@ -52,9 +53,10 @@ def run_report(
         run = Run(stage, out, _now(), stamp(THREADS), Kernels(THREADS), with_code)
         entries = _run_all(planned, run, jobs)
         names, gone = _changes(entries, stage)
+        larger = replaced_by_quick(entries, out)
         (stage / "index.html").write_text(index.build([stage, out], gone), encoding="utf-8")
         commit(out, [*names, "index.html"], gone)
-    _tell(entries, out)
+    tell(entries, out, larger)
     return int(any(entry["status"] == "failed" for entry in entries))
 
 
@@ -189,14 +191,3 @@ def _changes(entries: Sequence[Mapping], stage: Path) -> tuple[list[str], list[s
         if entry["status"] != "not run":
             gone += [name for name in files if not (stage / name).exists()]
     return names, gone
-
-
-def _tell(entries: Sequence[Mapping], out: Path) -> None:
-    """One line per notebook, and where to look."""
-    for entry in entries:
-        if entry["status"] == "not run":
-            print(f"not run  {entry['stem']}: {entry['reason']}")
-        else:
-            took = page.duration(entry["seconds"])
-            print(f"{entry['status']:7}  {took:>8}  {out / entry['stem']}.html")
-    print(f"Open {out / 'index.html'}")

@@ -50,7 +50,6 @@ def _git(root: Path, *command: str) -> str | None:
 def lines(entry: Mapping) -> list[tuple[str, str]]:
     """A sidecar's stamp in words, for the foot of a page."""
     facts = entry["stamp"]
-    checksum = facts.get("checksum")
     commit = facts["commit"] or "not from a checkout"
     versions = [f"{name} {facts[name]}" for name in ("python", *PACKAGES) if facts.get(name)]
     return [
@@ -61,9 +60,14 @@ def lines(entry: Mapping) -> list[tuple[str, str]]:
             f"{facts['platform']}, {facts['threads']} thread{'s' if facts['threads'] != 1 else ''}",
         ),
         ("Seed", str(facts.get("seed"))),
-        (
-            "Data",
-            f"{entry['data'] or 'none'}{f', sha256 {checksum}' if checksum else ''}",
-        ),
+        ("Data", _data(entry)),
         ("Run", f"{entry['started']}, {entry['seconds']:.0f} s"),
     ]
+
+
+def _data(entry: Mapping) -> str:
+    """Simulated data have no file to check: the code and the seed are what they come from."""
+    name, checksum = entry["data"] or "none", entry["stamp"].get("checksum")
+    if entry["simulated"]:
+        return f"{name}: made on demand by this commit’s code, seed {entry['stamp'].get('seed')}"
+    return f"{name}, sha256 {checksum}" if checksum else name

@@ -1,0 +1,34 @@
+"""Whether a cold-start verdict is possible, from numbers of behaviours alone. Knows no table and no tensor."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+N_SHOTS = (1, 3, 5, 10)
+N_QUERY = 10
+ENOUGH = 4
+
+
+def feasible_sizes(
+    median: int, n_shots: Sequence[int] = N_SHOTS, n_query: int = N_QUERY
+) -> tuple[tuple[int, ...], int]:
+    """The shots and query size that a task of `median` behaviours can serve: (n_shots, n_query), both cut down.
+
+    Query gets at most half of the median task. No shots are left where even one shot and one query are too much.
+    """
+    n_query = min(n_query, median // 2)
+    return tuple(k for k in n_shots if n_query and k + n_query <= median), n_query
+
+
+def verdict(counts: np.ndarray) -> str:
+    """One sentence on what can be judged. counts: [n_users], behaviours of each user who has any."""
+    median = int(np.median(counts))
+    shots, _ = feasible_sizes(median)
+    if shots:
+        judged = ", ".join(map(str, shots))
+        return f"half of your users have {median:,} or fewer behaviours: K = {judged} can be judged"
+    enough = int((counts >= ENOUGH).sum())
+    return (
+        f"no cold-start verdict is possible with a median of {median} behaviour per user; "
+        f"{enough:,} of {len(counts):,} users have {ENOUGH} or more"
+    )
