@@ -44,7 +44,7 @@ def meta_loss(
     net: `net(inputs)` gives predictions [n] for one task's inputs [n, ...]. Parameters that do not require a
     gradient stay as they are; buffers and parameters of `net` are not changed.
     loss: `loss(predictions, targets, mask)` is a scalar for one task; mask is bool [n], True for a real row.
-    episode: [n_tasks, n, ...] support and query. inner_lr: α > 0, step size of plain gradient descent.
+    episode: [n_tasks, n, ...] support and query. inner_lr: α, step size of plain gradient descent.
     Returns [n_tasks]. Raises ValueError for an unknown engine, n_steps < 0, a step size that is not finite or that
     wants a gradient, sides of different length, predictions [n, 1] and losses that are not scalars.
     """
@@ -94,7 +94,7 @@ def _higher(net, loss, support, query, inner_lr, n_steps, first_order) -> Tensor
 def _loss_of(net, loss: Loss, inputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """One task's loss; shapes that would broadcast without a word are refused."""
     predictions = net(inputs)
-    if predictions.shape == (*targets.shape, 1):
+    if predictions.shape[:1] != targets.shape[:1] or predictions.shape == (*targets.shape, 1):
         raise ValueError(
             f"net gives predictions {list(predictions.shape)}, expected {list(targets.shape)}"
         )

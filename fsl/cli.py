@@ -1,14 +1,45 @@
 """The command line: `fsl data …` and `fsl report …`. Parses and dispatches; what runs imports what it needs."""
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Sequence
 
 from fsl.errors import InputError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 done, 1 a run failed, 2 bad input or usage."""
+    """Run one command. Returns 0 done, 1 a run or writing failed, 2 bad input or usage, 130 Ctrl-C, 141 a closed pipe."""
+    try:
+        try:
+            return _run(argv)
+        finally:
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _discard_output()
+        return 141
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _discard_output()
+        print(f"fsl: the output cannot be written: {error.strerror}.", file=sys.stderr)
+        return 1
+
+
+def _discard_output() -> None:
+    """What is still to be written goes nowhere, so that Python does not complain of it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="fsl", description="Few-shot and meta-learning for a phone shop."
     )

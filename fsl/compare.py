@@ -72,9 +72,10 @@ def paired_difference(
     """`learner` minus `reference` over the same tasks; for an error, below 0 means that `learner` is better."""
     table = per_task(records, metric)
     pair = table[[(learner, n_shots), (reference, n_shots)]].dropna().to_numpy()
+    resampled = _resampled_means(pair, seed)
     finish = np.sqrt if metric == "rmse" else np.asarray
     ours, theirs = finish(pair.mean(0))
-    resampled = finish(_resampled_means(pair, seed))
+    resampled = finish(resampled)
     low, high = np.quantile(resampled[:, 0] - resampled[:, 1], [0.025, 0.975])
     return Interval(float(ours - theirs), float(low), float(high))
 
@@ -92,35 +93,42 @@ def auc_interval(
     of `scores` minus that of `reference` on the same rows and resamples.
     """
     _, cluster = cluster.unique(return_inverse=True)
-    lots = _lots(int(cluster.max()) + 1 if len(cluster) else 0, 500, seed)
+    n = int(cluster.max()) + 1 if len(cluster) else 0
+    lots = _lots(n, n, 500, seed)
 
     def value(weight: Tensor | None) -> float:
+        if weight is not None and not 0 < (weight * is_positive).sum() < weight.sum():
+            return float("nan")  # a resample without one of the two classes says nothing
         mine = auc(scores, is_positive, weight)
         return float(mine if reference is None else mine - auc(reference, is_positive, weight))
 
-    low, high = np.quantile([value(torch.from_numpy(lot)[cluster]) for lot in lots], [0.025, 0.975])
+    low, high = np.nanquantile(
+        [value(torch.from_numpy(lot)[cluster]) for lot in lots], [0.025, 0.975]
+    )
     return Interval(value(None), float(low), float(high))
 
 
 def mean_interval(values: Tensor, seed: int = 0) -> Interval:
     """Mean of independent values [n] with its 95 % percentile bootstrap interval."""
     values = values.double().numpy()
+    if not np.isfinite(values).all():
+        raise ValueError("values must be finite")
     low, high = np.quantile(_resampled_means(values[:, None], seed), [0.025, 0.975])
     return Interval(float(values.mean()), float(low), float(high))
 
 
 def _resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
     """Means of N_BOOTSTRAP resamples of the rows, NaN left out: [n_tasks, m] -> [N_BOOTSTRAP, m]."""
-    weights = _lots(len(values), N_BOOTSTRAP, seed)
     known = ~np.isnan(values)
+    weights = _lots(int(known.sum(0).min()) if values.size else 0, len(values), N_BOOTSTRAP, seed)
     return (weights @ np.where(known, values, 0)) / np.maximum(weights @ known, 1)
 
 
-def _lots(n: int, times: int, seed: int) -> np.ndarray:
-    """How often each of n tasks is drawn in each resample, [times, n]."""
-    if n < FEWEST:
+def _lots(n_known: int, n: int, times: int, seed: int) -> np.ndarray:
+    """How often each of n tasks is drawn in each resample, [times, n]; `n_known` of them have a value."""
+    if n_known < FEWEST:
         raise InputError(
-            f"{n} test tasks are too few for an interval: at least {FEWEST} are needed"
+            f"{n_known} test tasks are too few for an interval: at least {FEWEST} are needed"
         )
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=times)
 

@@ -1,11 +1,14 @@
 """The shop: three validated tables and what to say of them. Knows no file, no source and no task."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from fsl.errors import InputError
+from fsl.feasibility import verdict
+from fsl.features import features_of_columns
 from fsl.reading.sentences import Origin, inert
 from fsl.reading.validate import KEYS, NUMBERS, check, typed
 
@@ -68,9 +71,14 @@ class Shop:
             names = names.where(texts == "", texts)
         return pd.Series(names.to_numpy(), index=pd.Index(items["item"], name="item"), name="name")
 
+    @cached_property
+    def _behaviours(self) -> np.ndarray:
+        """How many each user in the interactions has, [n_users]."""
+        return np.bincount(pd.factorize(self.interactions["user"])[0])
+
     def summary(self) -> dict[str, str]:
         """What `describe` prints: a heading and its value, as text."""
-        counts = self.interactions["user"].value_counts()
+        counts = self._behaviours
         users = len(counts) if self.users is None else len(self.users)
         n_items = self.interactions["item"].nunique() if self.items is None else len(self.items)
         density = len(self.interactions) / max(users * n_items, 1)
@@ -85,6 +93,20 @@ class Shop:
             "target": _target_range(self),
             f"users with < {FEW} interactions": f"{few:.1%}",
         }
+
+    def verdict(self) -> str:
+        """Whether a cold-start verdict on new users is possible, and for which K; one line."""
+        if self.target is None:
+            return "no cold-start verdict is possible without a rating or label"
+        return verdict(self._behaviours, is_timed="timestamp" in self.interactions)
+
+    def features_of(self, role: str) -> dict[str, str]:
+        """How each column of "users" or "items" becomes features, of those in the interactions; names are none."""
+        table, key = getattr(self, role), role.removesuffix("s")
+        if table is None or role == "interactions":
+            return {}
+        used = features_of_columns(table, pd.Index(self.interactions[key].unique()), key)
+        return {column: said for column, said in used.items() if column not in ("name", "title")}
 
     def describe(self) -> None:
         """Print users, items, interactions, density, time span, rating range, how many users are cold; notes."""
@@ -114,13 +136,17 @@ def column_kind(values: pd.Series, role: str) -> str:
     if there.empty:
         return "empty, not used"
     if pd.api.types.is_numeric_dtype(there):
-        return f"numeric, {there.min():g} to {there.max():g}{tail}"
+        return f"numeric, {_plain(there.min())} to {_plain(there.max())}{tail}"
     texts = there.astype(str)
     if pd.api.types.is_datetime64_any_dtype(there) or texts.str.match(ISO_DAY).all():
         return f"date, {texts.min()[:10]} to {texts.max()[:10]}{tail}"
     n = texts.nunique()
     kind = "category" if n <= max(MANY, len(texts) / 2) else "text"
     return f"{kind}, {n:,} different{tail}"
+
+
+def _plain(number: float) -> str:
+    return f"{number:.0f}" if float(number).is_integer() and abs(number) < 2**53 else f"{number:g}"
 
 
 def _as_table(table: pd.DataFrame | None, role: str) -> pd.DataFrame | None:

@@ -1,6 +1,6 @@
 """Learners × tasks × shots -> one tidy table of per-task records. Looks inside no learner."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from fsl.episodes import Draw, Episode, Examples, draw_shots, gather
 from fsl.errors import InputError
+from fsl.feasibility import FEWEST_TASKS, feasible_sizes, least_behaviours
 from fsl.metrics import mae, mse, ndcg
 from fsl.tasks import Tasks
 
 METRICS = ("mae", "mse", "ndcg@5", "ndcg@10")
 RULERS = ("random", "constant", "oracle")
-FEWEST_TASKS = 25  # five for each of five folds: below that no interval is worth printing
 COLUMNS = ("learner", "partition", "n_shots", "seed", "task", "metric", "value")
 
 
@@ -85,15 +85,14 @@ def feasible(
     """
     _whole_numbers("n_shots", n_shots)
     median = int(tasks.sizes.double().quantile(0.5)) if len(tasks) else 0
-    n_query = min(n_query, median // 2)
-    possible = tuple(k for k in n_shots if k + n_query <= median)
-    if n_query < 1 or not possible:
+    possible, n_query = feasible_sizes(median, n_shots, n_query)
+    if not possible:
         able = int((tasks.sizes > min(n_shots)).sum())
         raise InputError(
             f"half of the {len(tasks)} {tasks.kind}s have fewer than {min(n_shots) + 1} behaviours: "
             f"too few for {min(n_shots)} of support and one to be judged on ({able} have as many)"
         )
-    least = max(possible) + max(1, n_query // 2)
+    least = least_behaviours(possible, n_query)
     if (able := int((tasks.sizes >= least).sum())) < fewest:
         raise InputError(
             f"{able} of the {len(tasks)} {tasks.kind}s have the {least} behaviours that a judgement takes: "
@@ -117,12 +116,15 @@ def _check(learners, metrics, n_shots, seeds) -> None:
 
 
 def _whole_numbers(name: str, values: Sequence[int]) -> None:
-    if (
-        not len(values)
-        or len(set(values)) < len(values)
-        or any(v != int(v) or v < 0 for v in values)
-    ):
-        raise InputError(f"{name} must be different whole numbers, 0 or more, got {list(values)}")
+    try:
+        whole = [int(v) for v in values]
+        right = whole == list(values) and len(set(whole)) == len(whole) > 0
+        right = right and min(whole) >= 0 and max(whole) < 2**63
+    except (TypeError, ValueError, OverflowError):
+        right = False
+    if not right:
+        seen = list(values) if isinstance(values, Iterable) else values
+        raise InputError(f"{name} must be different whole numbers, 0 or more, got {seen}")
 
 
 def _cutoff(metric: str) -> int:

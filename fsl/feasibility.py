@@ -7,6 +7,7 @@ import numpy as np
 N_SHOTS = (1, 3, 5, 10)
 N_QUERY = 10
 ENOUGH = 4
+FEWEST_TASKS = 25  # five for each of five folds: below that no interval is worth printing
 
 
 def feasible_sizes(
@@ -20,13 +21,25 @@ def feasible_sizes(
     return tuple(k for k in n_shots if n_query and k + n_query <= median), n_query
 
 
-def verdict(counts: np.ndarray) -> str:
+def least_behaviours(n_shots: Sequence[int], n_query: int) -> int:
+    """What a task must have to be judged: the largest support, and half of the query."""
+    return max(n_shots) + max(1, n_query // 2)
+
+
+def verdict(counts: np.ndarray, is_timed: bool) -> str:
     """One sentence on what can be judged. counts: [n_users], behaviours of each user who has any."""
     median = int(np.median(counts))
-    shots, _ = feasible_sizes(median)
+    shots, n_query = feasible_sizes(median)
     if shots:
-        judged = ", ".join(map(str, shots))
-        return f"half of your users have {median:,} or fewer behaviours: K = {judged} can be judged"
+        least = least_behaviours(shots, n_query)
+        if (able := int((counts >= least).sum())) < FEWEST_TASKS:
+            return (
+                f"no cold-start verdict is possible: {able} users have the {least} behaviours that a judgement "
+                f"takes, at least {FEWEST_TASKS} are needed"
+            )
+        judged = f"K = {', '.join(map(str, shots))} can be judged"
+        without = "" if is_timed else " (random support: no timestamps)"
+        return f"half of your users have {median:,} or fewer behaviours: {judged}{without}"
     enough = int((counts >= ENOUGH).sum())
     return (
         f"no cold-start verdict is possible with a median of {median} behaviour per user; "

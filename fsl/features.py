@@ -16,11 +16,12 @@ FEW_LEVELS = 10
 NEARLY_ALL = 0.9
 _NOT_FEATURES = {"user", "item", "name", "title", "description", "url"}
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_CODE = r"0\d+"  # 01067 is a place and no quantity
 _SEPARATORS = (r"\s*\|\s*", r"\s*>\s*", r"\s*;\s*", r"\s*,\s*", r"\s+")
 
 
 class _Reading(NamedTuple):
-    """How a column is read ("number", "value", "word", "frequent value", or "" if left out), its values, why not."""
+    """How a column is read ("number", "value", "word", "frequent value"; "" if it is left out), its values, why not."""
 
     how: str
     values: pd.Series | None = None
@@ -56,33 +57,30 @@ def _rows(table: pd.DataFrame, ids: pd.Index, key: str) -> pd.DataFrame:
 
 
 def _said(reading: _Reading) -> str:
-    if reading.how in ("number", "date"):
-        return f"1 feature, a {reading.how}"
+    if reading.how == "number":
+        return "1 feature, a number"
     if not reading.how:
         return f"left out: {reading.why_not}"
-    n = reading.values.nunique()
-    return f"{n} features, one per {reading.how}"
+    return f"{reading.values.nunique()} features, one per {reading.how}"
 
 
 def _read(column: pd.Series) -> _Reading:
     """Decide how a column is read, by its shape alone."""
     if str(column.name).lower() in _NOT_FEATURES:
-        return _Reading("", why_not="it names or describes")
+        return _Reading("", why_not="a column of that name is for people")
     number = _as_number(column)
     if number is not None:
         finite = number.replace([np.inf, -np.inf], np.nan)
-        if finite.nunique() < 2:
-            return _Reading(
-                "", why_not="there is only one value" if finite.any() else "it is empty"
-            )
-        return _Reading("number", finite)
+        if finite.std(ddof=0) > 0:
+            return _Reading("number", finite)
+        return _Reading("", why_not=_too_few(finite))
     text = column.astype("string").str.strip().str.casefold()
     return _read_text(text, text.nunique(), int(text.notna().sum()))
 
 
 def _read_text(text: pd.Series, n_levels: int, n_given: int) -> _Reading:
     if n_levels < 2:
-        return _Reading("", why_not="there is only one value" if n_levels else "it is empty")
+        return _Reading("", why_not=_too_few(text))
     if n_levels > max(FEW_LEVELS, NEARLY_ALL * n_given):  # an id, or free text
         return _Reading("", why_not="nearly every row has its own value")
     is_short = n_levels <= max(FEW_LEVELS, n_given / 2)
@@ -98,6 +96,10 @@ def _read_text(text: pd.Series, n_levels: int, n_given: int) -> _Reading:
     return _Reading("", why_not=f"{n_levels:,} values in {n_given:,} rows")
 
 
+def _too_few(values: pd.Series) -> str:
+    return "there is only one value" if values.notna().any() else "it is empty"
+
+
 def _block(reading: _Reading, index: pd.Index) -> tuple[np.ndarray, list[str]]:
     """One block of columns and its labels; `[""]` labels a single numeric column, `[]` a column left out."""
     if not reading.how:
@@ -110,13 +112,13 @@ def _block(reading: _Reading, index: pd.Index) -> tuple[np.ndarray, list[str]]:
 
 
 def _as_number(column: pd.Series) -> pd.Series | None:
-    """Numbers as they are, dates in days; None where fewer than 95 % of the values given are either."""
+    """Numbers as they are, dates in days; None where fewer than 95 % of the values given are either, or for codes."""
     if pd.api.types.is_datetime64_any_dtype(column):
         return _days(column)
     if pd.api.types.is_numeric_dtype(column):
         return column.astype(float)
     given = column.dropna().astype(str)
-    if len(given) == 0:
+    if len(given) == 0 or given.str.fullmatch(_CODE).any():
         return None
     if given.str.match(_ISO_DATE).mean() >= 0.95:
         return _days(pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True))

@@ -195,13 +195,15 @@ def split_by_time(tasks: Tasks, fractions=(0.7, 0.1, 0.2)) -> Split:
     """
     if tasks.times is None:
         raise InputError("a split by time needs a column timestamp in interactions, which has none")
+    if not len(tasks):
+        return Split(tasks, tasks, tasks)
     first_seen = torch.full((int(tasks.groups.max()) + 1,), torch.inf, dtype=tasks.times.dtype)
     first_seen.scatter_reduce_(0, tasks.groups[tasks.task_of_row], tasks.times, "amin")
     appeared = first_seen[first_seen.isfinite()].sort().values
     cuts = [[*appeared, torch.inf][cut] for cut in _cuts(fractions, len(appeared))]
     seen = first_seen[tasks.groups]
     parts = (seen < cuts[0], (cuts[0] <= seen) & (seen < cuts[1]), cuts[1] <= seen)
-    if fractions[0] and len(tasks) and not parts[0].any():
+    if fractions[0] and not parts[0].any():
         raise InputError(f"a split by time needs {tasks.kind}s that appear at different times")
     ends = (*cuts, torch.inf)
     kept = (

@@ -179,21 +179,26 @@ def padded(side: Examples, rows: int, garbage: float) -> Examples:
     return Examples(x, y, mask)
 
 
-@pytest.mark.parametrize("garbage", [0.0, 50.0])
-def test_padding_gives_the_same_as_none(garbage):
+def multiplying(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """The same as `masked_mse`, but NaN · 0 is NaN."""
+    return ((predictions - targets) * mask).square().sum() / mask.sum()
+
+
+@pytest.mark.parametrize("loss", [masked_mse, multiplying])
+@pytest.mark.parametrize("garbage", [0.0, 50.0, float("nan"), float("inf")])
+def test_padding_gives_the_same_as_none(garbage, loss):
     net, plain = net_of(), episode_of()
     episode = Episode(padded(plain.support, 3, garbage), padded(plain.query, 2, garbage))
     results = []
     for each in (plain, episode):
-        losses = meta_loss(net, masked_mse, each, ALPHA, 3)
+        losses = meta_loss(net, loss, each, ALPHA, 3)
         slopes = torch.autograd.grad(losses.sum(), list(net.parameters()))
         results.append([losses, *slopes])
     for with_padding, without in zip(*results, strict=True):
         close(with_padding, without)
     query = plain.query.inputs
     found = [
-        adapted_predictions(net, masked_mse, each.support, query, ALPHA, 3)
-        for each in (plain, episode)
+        adapted_predictions(net, loss, each.support, query, ALPHA, 3) for each in (plain, episode)
     ]
     close(found[1], found[0])
 
@@ -259,6 +264,9 @@ def test_a_task_does_not_see_the_others():
         ({"engine": "fast"}, "unknown engine 'fast', known: higher"),
         ({"n_steps": -1}, "n_steps must be a whole number, 0 or more, got -1"),
         ({"n_steps": 1.5}, "n_steps must be a whole number, 0 or more, got 1.5"),
+        ({"inner_lr": float("nan")}, "inner_lr must be finite, got nan"),
+        ({"inner_lr": float("inf")}, "inner_lr must be finite, got inf"),
+        ({"inner_lr": torch.tensor(0.1, requires_grad=True)}, "a learned step size would get no"),
         ({"episode": Episode(episode_of(3).support, episode_of(2).query)}, "3 support tasks but 2"),
     ],
 )
@@ -268,10 +276,114 @@ def test_bad_arguments_are_refused(change, message):
         meta_loss(net_of(), masked_mse, **arguments)
 
 
-def test_bad_steps_are_refused_in_predictions_as_well():
-    episode = episode_of()
-    with pytest.raises(ValueError, match="n_steps must be a whole number, 0 or more, got -1"):
-        adapted_predictions(net_of(), masked_mse, episode.support, episode.query.inputs, ALPHA, -1)
+@pytest.mark.parametrize(
+    ("inner_lr", "n_steps", "message"),
+    [
+        (ALPHA, -1, "n_steps must be a whole number, 0 or more, got -1"),
+        (float("nan"), 1, "inner_lr must be finite, got nan"),
+        (-float("inf"), 1, "inner_lr must be finite, got -inf"),
+        (torch.tensor(0.1, requires_grad=True), 1, "a learned step size would get no gradient"),
+    ],
+)
+def test_bad_steps_are_refused_in_predictions_as_well(inner_lr, n_steps, message):
+    support, query = episode_of()
+    with pytest.raises(ValueError, match=message):
+        adapted_predictions(net_of(), masked_mse, support, query.inputs, inner_lr, n_steps)
+
+
+def both(net, loss, episode: Episode, n_steps: int = 1):
+    """The two entries to an inner loop, as calls without arguments."""
+    support, query = episode
+    yield lambda: meta_loss(net, loss, episode, ALPHA, n_steps)
+    yield lambda: adapted_predictions(net, loss, support, query.inputs, ALPHA, n_steps)
+
+
+@pytest.mark.parametrize("n_rows", [1, 3])
+def test_a_net_that_predicts_columns_is_refused(n_rows):
+    columns = nn.Linear(3, 1).double()
+    told = rf"net gives predictions \[{n_rows}, 1\], expected \[{n_rows}\]"
+    for call in both(columns, masked_mse, episode_of(n_shots=n_rows)):
+        with pytest.raises(ValueError, match=told):
+            call()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda p, t, mask: (p - t).square(),
+        lambda p, t, mask: (p - t).square().mean(0, keepdim=True),
+        lambda p, t, mask: (p - t).square().mean().item(),
+        lambda p, t, mask: None,
+    ],
+    ids=["per row", "[1]", "a float", "None"],
+)
+def test_a_loss_that_is_no_scalar_tensor_is_refused(loss):
+    for call in both(net_of(), loss, episode_of()):
+        with pytest.raises(ValueError, match="loss must give a scalar tensor for one task, got"):
+            call()
+
+
+def frozen(net: nn.Module) -> nn.Module:
+    return net.requires_grad_(False)
+
+
+@pytest.mark.parametrize("n_steps", [0, 3])
+def test_a_net_with_nothing_to_adapt_is_judged_as_it_is(n_steps):
+    net, episode = frozen(net_of()), episode_of()
+    x, y = episode.query.inputs, episode.query.targets
+    expected = torch.stack([net(task) for task in x])
+    losses = meta_loss(net, masked_mse, episode, ALPHA, n_steps)
+    close(losses, (expected - y).square().mean(1))
+    assert not losses.requires_grad
+    support = episode.support
+    close(adapted_predictions(net, masked_mse, support, x, ALPHA, n_steps), expected)
+
+
+def test_a_frozen_net_in_training_keeps_its_running_statistics():
+    net, episode = frozen(net_of(middle=nn.BatchNorm1d(5))), episode_of()
+    before = copy.deepcopy(net.state_dict())
+    for call in both(net, masked_mse, episode, n_steps=3):
+        call()
+    assert net.training
+    after = net.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    net(episode.query.inputs[0])
+    assert not torch.equal(net[1].running_mean, before["1.running_mean"]), "it can change"
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+def test_an_inner_loop_runs_where_gradients_are_off(first_order):
+    net, episode = net_of(), episode_of()
+    expected = meta_loss(net, masked_mse, episode, ALPHA, 2, first_order)
+    with torch.no_grad():
+        found = meta_loss(net, masked_mse, episode, ALPHA, 2, first_order)
+        assert not torch.is_grad_enabled()
+    close(found, expected)
+
+
+def test_a_whole_number_of_steps_may_be_a_float():
+    net, (support, query) = net_of(), episode_of()
+    found, expected = (
+        meta_loss(net, masked_mse, Episode(support, query), ALPHA, n) for n in (1.0, 1)
+    )
+    assert torch.equal(found, expected)
+    found, expected = (
+        adapted_predictions(net, masked_mse, support, query.inputs, ALPHA, n) for n in (1.0, 1)
+    )
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_sides_and_episodes_may_be_plain_tuples(with_mask):
+    net, episode = net_of(), episode_of()
+    sides = [padded(side, 2, float("nan")) if with_mask else side for side in episode]
+    plain = tuple(tuple(side) if with_mask else tuple(side)[:2] for side in sides)
+    expected = meta_loss(net, masked_mse, Episode(*sides), ALPHA, 2)
+    assert torch.equal(meta_loss(net, masked_mse, plain, ALPHA, 2), expected)
+    x = episode.query.inputs
+    expected = adapted_predictions(net, masked_mse, sides[0], x, ALPHA, 2)
+    assert torch.equal(adapted_predictions(net, masked_mse, plain[0], x, ALPHA, 2), expected)
 
 
 def test_without_tasks_there_are_no_losses_and_no_predictions():
@@ -304,3 +416,17 @@ def test_steps_in_sinusoid_tasks_help_and_the_waves_are_those_of_the_paper():
     assert torch.equal(
         sine_episode(2, 1, 1, seeded(3))[0][0], sine_episode(2, 1, 1, seeded(3))[0][0]
     )
+
+
+def test_a_net_that_gives_one_number_for_all_rows_is_refused():
+    class Mean(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.line = nn.Linear(3, 1)
+
+        def forward(self, x):
+            return self.line(x).mean()[None]
+
+    side = Examples(torch.rand(2, 4, 3), torch.rand(2, 4))
+    with pytest.raises(ValueError, match=r"net gives predictions \[1\], expected \[4\]"):
+        meta_loss(Mean(), masked_mse, Episode(side, side), 0.1, 1)

@@ -9,17 +9,22 @@ import torch
 from made import seeded
 from sklearn.metrics import roc_auc_score
 
+from fsl import InputError
 from fsl.compare import (
+    FEWEST,
     Contest,
     Interval,
     auc_interval,
     best,
+    cheapest_as_good,
     contest,
     contests,
+    differences,
     mean_interval,
     paired_difference,
     per_task,
     summarise,
+    with_intervals,
 )
 
 
@@ -88,22 +93,21 @@ def test_a_paired_difference_agrees_with_a_naive_bootstrap(metric):
 
 
 def test_rmse_is_the_root_of_the_mean_over_tasks():
-    records = records_of({"a": [0.0, 4.0]})
+    records = records_of({"a": [0.0, 4.0] * 3, "b": [1.0, 1.0] * 3})
     assert row(summarise(records, "rmse"), "a")["value"] == pytest.approx(2**0.5)
-    records = records_of({"a": [0.0, 4.0], "b": [1.0, 1.0]})
     assert paired_difference(records, "a", "b", "rmse", 1).value == pytest.approx(2**0.5 - 1)
     assert paired_difference(records, "a", "b", "mse", 1).value == 1
 
 
 def test_metrics_shots_and_learners_are_kept_apart():
     table = pd.concat([
-        records_of({"a": [1.0, 3.0]}, "mae"),
-        records_of({"a": [9.0, 9.0]}, "mse"),
-        records_of({"a": [5.0, 5.0], "b": [7.0, 7.0]}, "mae", n_shots=3),
+        records_of({"a": [1.0, 3.0] * 3}, "mae"),
+        records_of({"a": [9.0] * 6}, "mse"),
+        records_of({"a": [5.0] * 6, "b": [7.0] * 6}, "mae", n_shots=3),
     ])  # fmt: skip
     found = summarise(table, "mae").set_index(["learner", "n_shots"])["value"]
     assert found.to_dict() == {("a", 1): 2, ("a", 3): 5, ("b", 3): 7}
-    assert per_task(table, "mae")["a", 1].to_dict() == {"t0": 1, "t1": 3}
+    assert per_task(table, "mae")["a", 1].to_dict() == {f"t{t}": 1 + 2 * (t % 2) for t in range(6)}
 
 
 def test_all_draws_of_one_task_are_kept_together():
@@ -122,11 +126,68 @@ def test_draws_of_a_task_are_averaged():
     assert per_task(table, "mse")["a", 1].tolist() == [2, 4]
 
 
-def test_a_single_task_has_an_interval_of_no_width_and_equal_learners_no_difference():
-    found = row(summarise(records_of({"a": [2.0]}), "mse"), "a")
-    assert found[["value", "low", "high", "n_tasks"]].tolist() == [2, 2, 2, 1]
-    same = paired_difference(records_of({"a": [1.0, 3], "b": [1.0, 3]}), "a", "b", "mse", 1)
+def test_equal_tasks_have_an_interval_of_no_width_and_equal_learners_no_difference():
+    found = row(summarise(records_of({"a": [2.0] * 5}), "mse"), "a")
+    assert found[["value", "low", "high", "n_tasks"]].tolist() == pytest.approx([2, 2, 2, 5])
+    values = [1.0, 3, 2, 7, 5]
+    same = paired_difference(records_of({"a": values, "b": values}), "a", "b", "mse", 1)
     assert (same.value, same.low, same.high) == (0, 0, 0)
+
+
+def few(n: int) -> torch.Tensor:
+    return torch.arange(n).double()
+
+
+def pair_of(n: int, more: int = 0) -> pd.DataFrame:
+    """a and b have n tasks in common, and each `more` of its own."""
+    own = [range(n + more), [*range(n), *range(n + more, n + 2 * more)]]
+    return records_of({name: {t: float(t) for t in side} for name, side in zip("ab", own)})  # noqa: B905
+
+
+@pytest.mark.parametrize(
+    "interval",
+    [
+        lambda n: summarise(records_of({"a": few(n).numpy()}), "rmse"),
+        lambda n: paired_difference(pair_of(n), "a", "b", "mse", 1),
+        lambda n: paired_difference(pair_of(n, more=9), "a", "b", "mse", 1),
+        lambda n: mean_interval(few(n)),
+        lambda n: auc_interval(few(4 * n), few(4 * n) % 2 > 0, torch.arange(4 * n) % n * 100),
+    ],
+    ids=["summarise", "paired_difference", "of the common tasks", "mean_interval", "auc_interval"],
+)
+def test_an_interval_takes_five_tasks_or_clusters(interval):
+    assert FEWEST == 5
+    for n in (1, 4):
+        told = f"{n} test tasks are too few for an interval: at least 5 are needed"
+        with pytest.raises(InputError, match=told):
+            interval(n)
+    interval(5)
+
+
+def test_nothing_at_all_is_too_few_as_well():
+    none = torch.zeros(0)
+    for call in (lambda: mean_interval(none), lambda: auc_interval(none, none > 0, none)):
+        with pytest.raises(InputError, match="0 test tasks are too few for an interval"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda r: summarise(r, "mse"),
+        lambda r: paired_difference(r, "a", "b", "mse", 1),
+        lambda r: best(r, ["a", "b"], "mse", 1),
+        lambda r: contest(r, ["a"], ["b"], "mse", 1),
+        lambda r: cheapest_as_good(r, ["a", "b"], "mse", 1),
+        lambda r: differences(r, "a", "mse"),
+        lambda r: with_intervals(r, "mse"),
+    ],
+)
+def test_records_of_several_partitions_are_never_averaged(asked):
+    records = records_of(noisy(a=0.0, b=0.1))
+    asked(records)
+    with pytest.raises(ValueError, match="records of one partition are wanted, got 2"):
+        asked(pd.concat([records, records.assign(partition="user-warm")]))
 
 
 def test_learners_judged_on_different_tasks_keep_their_own_intervals():
@@ -143,9 +204,11 @@ def test_learners_judged_on_different_tasks_keep_their_own_intervals():
 
 
 def test_a_pair_is_compared_on_the_tasks_both_have():
-    records = records_of({"a": {0: 1.0, 1: 2.0, 2: 90.0}, "b": {0: 0.0, 1: 1.0, 3: -90.0}})
+    common = {t: float(t) for t in range(5)}
+    ours = {t: 1 + value for t, value in common.items()} | {5: 90.0}
+    records = records_of({"a": ours, "b": common | {6: -90.0}})
     found = paired_difference(records, "a", "b", "mse", 1)
-    assert (found.value, found.low, found.high) == (1, 1, 1)
+    assert (found.value, found.low, found.high) == pytest.approx((1, 1, 1))
 
 
 def test_the_order_of_records_makes_no_difference_and_the_seed_decides():
@@ -164,41 +227,44 @@ def test_the_mean_of_values_with_its_interval():
 
 
 def test_the_best_is_the_least_error_or_the_highest_rank_and_never_a_ruler():
-    values = {"a": [2.0, 2.0], "b": [1.0, 1.5], "c": [3.0, 3.0], "oracle": [0.0, 9.0]}
+    values = {"a": [2.0] * 6, "b": [1.0, 1.5] * 3, "c": [3.0] * 6, "worst": [4.0] * 6}
     names = ["a", "b", "c", "oracle"]
+    least, most = ({**values, "oracle": [ruler] * 6} for ruler in (0.0, 9.0))
+    values = least
     for metric in ("mae", "mse"):
         assert best(records_of(values, metric), names, metric, 1) == "b"
         assert best(records_of(values, metric), ["a", "c"], metric, 1) == "a"
     assert best(records_of(values), names, "rmse", 1) == "b"
-    assert best(records_of(values, "ndcg@5"), names, "ndcg@5", 1) == "c"
-    later = pd.concat([records_of(values), records_of({"a": [0.5], "b": [0.7]}, n_shots=5)])
+    assert best(records_of(most, "ndcg@5"), names, "ndcg@5", 1) == "c"
+    later = records_of({"a": [0.5] * 6, "b": [0.7] * 6}, n_shots=5)
+    later = pd.concat([records_of(values), later])
     assert best(later, names, "mse", 5) == "a"
 
 
 @pytest.mark.parametrize(
-    ("metric", "gap", "outcome", "use"),
+    ("metric", "gap", "outcome"),
     [
-        ("rmse", -0.2, "beats", "new"),
-        ("rmse", 0.2, "loses to", "good"),
-        ("rmse", 0.0, "cannot be told from", "good"),
-        ("ndcg@5", 0.2, "beats", "new"),
-        ("ndcg@5", -0.2, "loses to", "good"),
-        ("ndcg@5", 0.0, "cannot be told from", "good"),
+        ("rmse", -0.2, "beats"),
+        ("rmse", 0.2, "loses to"),
+        ("rmse", 0.0, "cannot be told from"),
+        ("ndcg@5", 0.2, "beats"),
+        ("ndcg@5", -0.2, "loses to"),
+        ("ndcg@5", 0.0, "cannot be told from"),
     ],
 )
-def test_a_contest_is_won_only_by_an_interval_that_leaves_zero_out(metric, gap, outcome, use):
+def test_a_contest_is_won_only_by_an_interval_that_leaves_zero_out(metric, gap, outcome):
     better = 1 if metric == "ndcg@5" else -1  # where the other learners stand
     values = noisy(good=0.0, poor=-0.5 * better, new=gap, worse=-0.9 * better)
     values["new"] = values["new"] + (values["good"] - values["new"] + gap).mean()
     records = records_of(values, "mse" if metric == "rmse" else metric)
     found = contest(records, ["good", "poor"], ["new", "worse"], metric, 1)
     assert (found.baseline, found.contender) == ("good", "new")
-    assert (found.outcome, found.use) == (outcome, use)
+    assert found.outcome == outcome
     pair = paired_difference(records, "new", "good", metric, 1)
     assert found.gap == pair
     assert str(found) == (
         f"With 1 behaviour known, new {outcome} good, the best simple method ({metric.upper()} difference "
-        f"{pair.value:+.3f}, 95 % interval {pair.low:+.3f} to {pair.high:+.3f}): use {use}."
+        f"{pair.value:+.3f}, 95 % interval {pair.low:+.3f} to {pair.high:+.3f})."
     )
 
 
@@ -215,11 +281,90 @@ def test_contests_are_one_line_per_partition_and_number_of_shots():
         records_of(first), records_of(later, n_shots=3), records_of(later).assign(partition="cold"),
     ])  # fmt: skip
     found = contests(table, ["good"], ["new"], "rmse")
-    lines = found.set_index(["partition", "K"])["use"].to_dict()
-    assert lines == {("user-cold", 1): "good", ("user-cold", 3): "new", ("cold", 1): "new"}
+    columns = ["users", "K", "enough", "best simple", "best meta-learner"]
+    assert list(found) == [*columns, "meta-learner minus simple"]
+    assert found[columns].to_numpy().tolist() == [
+        ["user-cold", 1, "good", "good", "new"],
+        ["user-cold", 3, "new", "good", "new"],
+        ["cold", 1, "new", "good", "new"],
+    ]
     pair = paired_difference(records_of(first), "new", "good", "rmse", 1)
     written = f"{pair.value:+.3f} [{pair.low:+.3f}, {pair.high:+.3f}]"
-    assert found["difference [95 % interval]"].iloc[0] == written
+    assert found["meta-learner minus simple"].iloc[0] == written
+
+
+def ladder(metric: str, **gaps: float) -> pd.DataFrame:
+    """Records of learners whose mean is just `gap` worse than 1, in the metric's own direction."""
+    sign = -1 if metric == "ndcg@5" else 1
+    values = {
+        name: sign * (column - column.mean() + 1 + gaps[name])
+        for name, column in noisy(**gaps).items()
+    }
+    return records_of(values, "mse" if metric == "rmse" else metric)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae", "ndcg@5"])
+def test_enough_is_the_first_that_the_best_does_not_beat(metric):
+    records = ladder(metric, far=0.5, near=0.002, top=0.0, twin=0.002)
+    winner = best(records, ["far", "near", "top", "twin"], metric, 1)
+    assert winner == "top"
+    as_good = {}
+    for name in ("far", "near", "twin"):
+        pair = paired_difference(records, name, winner, metric, 1)
+        as_good[name] = pair.low <= 0 <= pair.high
+    assert as_good == {"far": False, "near": True, "twin": True}, "the world of this test"
+    for by_cost, expected in (
+        (["far", "near", "top", "twin"], "near"),
+        (["twin", "near", "far", "top"], "twin"),
+        (["top", "near"], "top"),
+        (["far", "top", "near"], "top"),
+        (["far"], "far"),
+    ):
+        assert cheapest_as_good(records, by_cost, metric, 1) == expected
+
+
+def test_a_ruler_is_never_enough():
+    records = ladder("rmse", oracle=-0.5, far=0.5, top=0.0)
+    assert cheapest_as_good(records, ["far", "top"], "rmse", 1) == "top"
+    assert best(records, ["oracle", "far", "top"], "rmse", 1) == "top"
+
+
+def test_simple_methods_come_first_in_what_is_enough():
+    found = contests(ladder("rmse", simple=0.002, new=0.0), ["simple"], ["new"], "rmse")
+    assert found["enough"].tolist() == ["simple"]
+
+
+def test_differences_are_those_of_each_pair():
+    early = records_of(noisy(a=0.0, b=0.3, oracle=-0.4))
+    records = pd.concat([early, records_of(noisy(seed=1, a=0.2, b=0.0, oracle=-0.4), n_shots=3)])
+    found = differences(records, "a", "rmse")
+    assert list(found) == ["learner", "n_shots", "value", "low", "high"]
+    found = found.set_index(["learner", "n_shots"])
+    assert set(found.index) == {(name, k) for name in ("a", "b", "oracle") for k in (1, 3)}
+    for (name, k), line in found.iterrows():
+        assert line.to_dict() == vars(paired_difference(records, name, "a", "rmse", k))
+    assert (found.loc["a"] == 0).all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("metric", "order"),
+    [
+        ("mae", ["b", "a", "c", "oracle", "constant"]),
+        ("ndcg@5", ["c", "a", "b", "constant", "oracle"]),
+    ],
+)
+def test_the_table_has_the_best_at_the_largest_k_on_top_and_rulers_below(metric, order):
+    early = {"a": [1.0] * 5, "b": [2.0] * 5, "c": [3.0] * 5}
+    later = {"constant": [9.0] * 5, "a": [2.0] * 5, "oracle": [0.0] * 5, "c": [2.5] * 5}
+    later["b"] = [1.0, 1.0, 1.5, 2.0, 2.0]
+    records = pd.concat([records_of(early, metric), records_of(later, metric, n_shots=10)])
+    table = with_intervals(records, metric)
+    assert table.index.tolist() == order
+    assert table.columns.tolist() == ["K = 1", "K = 10"]
+    assert table.loc["a"].tolist() == ["1.000 [1.00, 1.00]", "2.000 [2.00, 2.00]"]
+    b = row(summarise(records, metric).query("n_shots == 10"), "b")
+    assert table.loc["b", "K = 10"] == f"1.500 [{b['low']:.2f}, {b['high']:.2f}]"
+    assert 1 < b["low"] < 1.5 < b["high"] < 2
 
 
 def test_an_interval_is_written_with_three_digits():
@@ -264,3 +409,20 @@ def test_an_auc_against_a_reference_is_paired():
     assert gap.value == pytest.approx(expected, abs=1e-9)
     alone = auc_interval(scores, positive, user)
     assert gap.high - gap.low < 0.5 * (alone.high - alone.low)
+
+
+def test_a_learner_with_too_few_tasks_of_its_own_gets_no_interval():
+    table = records_of({"a": {t: 1.0 for t in range(80)}, "b": {0: 1.0, 1: 5.0}})
+    with pytest.raises(InputError, match="2 test tasks are too few for an interval"):
+        summarise(table, "mse")
+
+
+def test_a_resample_without_one_of_the_classes_does_not_count():
+    torch.manual_seed(0)
+    found = auc_interval(torch.rand(20), torch.arange(20) < 4, torch.arange(20) // 4)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_values_that_are_not_finite_have_no_mean():
+    with pytest.raises(ValueError, match="values must be finite"):
+        mean_interval(torch.tensor([1.0, 2, 3, 4, float("nan")]))

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from fsl import InputError, Shop
 from fsl.data import column_kind
+from fsl.feasibility import feasible_sizes
+from fsl.features import encode, features_of_columns
 
 LOG = {"user": [1, 1, 2], "item": ["a", "b", "a"], "rating": [4, 2, 5]}
 
@@ -147,6 +149,7 @@ def test_describe_says_it_all_and_is_inert(capsys):
     ("values", "kind"),
     [
         ([1.0, 3.5, np.nan], "numeric, 1 to 3.5, 1 missing"),
+        ([4006381333931.0], "numeric, 4006381333931 to 4006381333931"),
         (["2020-01-02", "2021-01-02", None], "date, 2020-01-02 to 2021-01-02, 1 missing"),
         (["a", "b", "a"], "category, 2 different"),
         ([f"text {i}" for i in range(60)], "text, 60 different"),
@@ -170,3 +173,72 @@ def test_strange_tables_are_refused_in_words():
     ].endswith(
         "expected a known user; ids are int64 here and " + str(pd.Series(["1"]).dtype) + " there."
     )
+
+
+def test_what_the_check_says_of_features_is_what_the_models_get():
+    n = 60
+    items = pd.DataFrame({
+        "item": range(n + 5),
+        "name": "x",
+        "price": [*range(n), None, None, None, None, 1e9],
+        "brand": [f"B{i % 4}" for i in range(n + 5)],
+        "mail": [f"{i}@x" for i in range(n + 5)],
+        "model": [f"M{i // 2 if i < 30 else i // 3}" for i in range(n + 5)],
+        "plz": [f"0{1000 + i % 7}" for i in range(n + 5)],
+        "tags": [f"{'abcd'[i % 4]} {'efghi'[i % 5]} {'jkl'[i % 3]}" for i in range(n + 5)],
+        "shop": "here",
+        "story": None,
+        "out": [f"2024-01-{1 + i % 28:02d}" for i in range(n + 5)],
+    })  # fmt: skip
+    log = pd.DataFrame({"user": 1, "item": range(n), "rating": 3})
+    made = Shop(log, items=items)
+    said = made.features_of("items")
+    assert said == {
+        "price": "1 feature, a number",
+        "brand": "4 features, one per value",
+        "mail": "left out: nearly every row has its own value",
+        "model": "20 features, one per value",
+        "plz": "7 features, one per value",
+        "tags": "left out: nearly every row has its own value",
+        "shop": "left out: there is only one value",
+        "story": "left out: it is empty",
+        "out": "1 feature, a number",
+    }
+    _, names = encode(items, pd.Index(range(n)), "item")
+    for column, words in said.items():
+        mine = [name for name in names if name.partition("=")[0] == column]
+        assert len(mine) == (0 if words.startswith("left out") else int(words.split()[0]))
+    assert made.features_of("users") == {}
+
+
+def test_most_values_of_their_own_are_no_features_but_shared_words_are():
+    values = [f"v{i % 24}" for i in range(36)]
+    lists = [f"{'abcd'[i % 4]};{'efg'[i % 3]};{'hi'[i // 12 % 2]}" for i in range(36)]
+    users = pd.DataFrame({"user": range(36), "job": values, "likes": lists})
+    said = features_of_columns(users, users["user"], "user")
+    assert said == {"job": "left out: 24 values in 36 rows", "likes": "9 features, one per word"}
+
+
+def test_an_id_that_comes_again_counts_once():
+    users = pd.DataFrame(
+        {"user": range(20), "mail": [f"{i}@x" for i in range(20)], "age": range(20)}
+    )
+    once, names = encode(users, pd.Index(range(20)), "user")
+    again, _ = encode(users, pd.Index([*range(20), 3, 3, 3, 0]), "user")
+    assert names == ["age"]
+    assert np.array_equal(again, np.vstack([once, once[[3, 3, 3, 0]]]))
+
+
+@pytest.mark.parametrize(
+    ("median", "asked", "n_query", "expected"),
+    [
+        (0, (1,), 10, ((), 0)),
+        (1, (1, 3), 10, ((), 0)),
+        (2, (1, 3), 10, ((1,), 1)),
+        (5, (1, 3), 10, ((1, 3), 2)),
+        (20, (1, 3, 5, 10), 10, ((1, 3, 5, 10), 10)),
+        (100, (1, 3), 4, ((1, 3), 4)),
+    ],
+)
+def test_feasible_sizes(median, asked, n_query, expected):
+    assert feasible_sizes(median, asked, n_query) == expected

@@ -74,9 +74,84 @@ def test_check_says_what_it_understood(capsys, tmp_path):
     for line in ("users 1", "items 2", "interactions 2", "target rating, 1 to 5, mean 3.00",
                  "- interactions.csv: the column 'stars' is read as rating.",
                  "interactions: 2 rows", "rating target", "item key, 2 different",
-                 "name name, what people are shown", "price numeric, 10 to 12.5",
-                 "colour category, 1 different, 1 missing", "age numeric, 30 to 30"):  # fmt: skip
+                 "name name, what people are shown", "price numeric, 10 to 12.5; 1 feature, a number",
+                 "colour category, 1 different, 1 missing; left out: there is only one value",
+                 "age numeric, 30 to 30; left out: there is only one value"):  # fmt: skip
         assert line in lines
+
+
+def lines_of(out: str) -> list[str]:
+    return [line[2:] for line in out.splitlines() if line.startswith("- ")]
+
+
+def test_check_names_columns_that_could_be_used(capsys, tmp_path):
+    log = "user,item,start_time,stars,bought_at,channel,note\n" + "".join(
+        f"u{i % 9},i{i},{i},{i % 5},2024-06-0{1 + i % 9},{'web' if i % 2 else 'shop'},good\n"
+        for i in range(30)
+    )
+    items = "item,brand_name,product_name\n" + "".join(f"i{i},B{i % 3},P {i}\n" for i in range(30))
+    folder = shop_folder(tmp_path, log=log, items=items)
+    code, out, _ = run(capsys, "check", folder)
+    assert code == 0
+    assert lines_of(out) == [
+        "no column is used as rating; is 'stars' one? --column rating=stars",
+        "no column is used as timestamp; is 'bought_at' one? --column timestamp=bought_at",
+        "no column is used as scene; is 'channel' one? --column scene=channel",
+        "people will be shown ids; --column name=product_name",
+        "no cold-start verdict is possible without a rating or label",
+    ]
+    named = ("rating=stars", "timestamp=bought_at", "scene=channel", "name=product_name")
+    options = [word for name in named for word in ("--column", name)]
+    code, out, _ = run(capsys, "check", folder, *options)
+    assert code == 0
+    assert lines_of(out)[-1].startswith("no cold-start verdict is possible: 9 users have the 2")
+    assert not [line for line in lines_of(out) if "no column" in line or "shown ids" in line]
+
+
+@pytest.mark.parametrize(
+    ("log", "items", "said"),
+    [
+        ("user,item,My Liked\na,b,yes\n", None,
+         "no column is used as label; is 'My Liked' one? --column 'label=My Liked'"),
+        ("user,item,rating,Kaufdatum\na,b,1,3.6.2024\n", None,
+         "no column is used as timestamp; is 'Kaufdatum' one? --column timestamp=Kaufdatum"),
+        ("user,item,rating,x\na,b,1,2024-06-03T23:03\n", None,
+         "no column is used as timestamp; is 'x' one? --column timestamp=x"),
+        ('user,item,score\na,b,"4,5"\n', None,
+         "no column is used as rating; is 'score' one? --column rating=score"),
+        ("user,item,rating\na,b,1\n", "item,brand\nb,x\n",
+         "people will be shown ids; items has no column name"),
+    ],
+)  # fmt: skip
+def test_a_hint_of_each_kind(capsys, tmp_path, log, items, said):
+    folder = shop_folder(tmp_path, log=log, **({"items": items} if items else {}))
+    code, out, _ = run(capsys, "check", folder)
+    assert (code, lines_of(out)[0]) == (0, said)
+
+
+@pytest.mark.parametrize(
+    "column", ["note,good", "time,35", "star\x1b,4", "generated,x", "duration,3"]
+)
+def test_no_hint_without_cause(capsys, tmp_path, column):
+    name, value = column.split(",")
+    folder = shop_folder(tmp_path, log=f"user,item,{name}\na,b,{value}\n")
+    code, out, _ = run(capsys, "check", folder)
+    assert code == 0
+    assert lines_of(out) == ["no cold-start verdict is possible without a rating or label"]
+
+
+def test_check_closes_with_what_can_be_judged(capsys, tmp_path):
+    log = "user,item,rating\n" + "".join(f"u{u},i{i},3\n" for u in range(9) for i in range(u + 1))
+    _, out, _ = run(capsys, "check", shop_folder(tmp_path, log=log))
+    assert lines_of(out) == [
+        "no cold-start verdict is possible: 6 users have the 4 behaviours that a judgement takes, "
+        "at least 25 are needed"
+    ]
+    log += "".join(f"v{u},i1,3\n" for u in range(30))
+    _, out, _ = run(capsys, "check", shop_folder(tmp_path, log=log))
+    assert lines_of(out) == [
+        "no cold-start verdict is possible with a median of 1 behaviour per user; 6 of 39 users have 4 or more"
+    ]
 
 
 def test_check_is_inert(capsys, tmp_path):

@@ -83,11 +83,14 @@ def test_a_temporal_draw_never_looks_ahead(shop, sizes):
         assert sum(times[row] < later for row in between) <= sizes[1]
 
 
-@given(shops(), SIZES, st.integers(0, 99))
-def test_the_query_is_the_same_for_every_support_and_supports_are_nested(shop, sizes, seed):
-    tasks, draw = drawn(shop, sizes, seed)
+@given(shops(), SIZES, st.integers(0, 99), st.booleans())
+def test_the_query_is_the_same_for_every_support_and_supports_are_nested(
+    shop, sizes, seed, by_time
+):
+    order = "temporal" if by_time and "timestamp" in shop.interactions else "random"
+    tasks, draw = drawn(shop, sizes, seed, support=order)
     for fewer in range(sizes[0]):
-        options = {"reserve": sizes[0] + sizes[1], "min_query": sizes[3]}
+        options = {"reserve": sizes[0] + sizes[1], "min_query": sizes[3], "support": order}
         other = draw_shots(tasks, fewer, sizes[2], seeded(seed), **options)
         assert torch.equal(other.query, draw.query)
         assert torch.equal(other.support, draw.support[:, :fewer])
@@ -136,6 +139,41 @@ def test_every_row_comes_equally_often_into_support_and_query():
     for column in torch.cat([draw.support, draw.query], dim=1).T:
         counts = torch.bincount(column % n_rows, minlength=n_rows)
         assert (counts - n_users / n_rows).abs().max() < 5 * sd
+
+
+def timed(n_users: int, ratings: list, times: list):
+    """Every user has the same ratings at the same times, in this order in the file."""
+    users = np.repeat(np.arange(n_users), len(ratings))
+    table = pd.DataFrame({"user": users, "item": np.arange(len(users)) % len(ratings)})
+    table["rating"], table["timestamp"] = np.tile(ratings, n_users), np.tile(times, n_users)
+    return user_tasks(Shop(table))
+
+
+@pytest.mark.parametrize("ratings", [[1.0, 2, 3, 4, 5], [5.0, 4, 3, 2, 1]])
+def test_a_file_sorted_by_rating_gives_nothing_away_where_times_are_equal(ratings):
+    n_users = 20_000
+    tasks = timed(n_users, ratings, [7.0] * 5)
+    support, query = sample_episode(tasks, 2, 2, seeded(0), support="temporal")
+    sd = (2 / n_users) ** 0.5  # of a column's mean; 2 is the variance of 1 … 5
+    for column in torch.cat([support.targets, query.targets], dim=1).T:
+        assert abs(column.mean().item() - 3) < 5 * sd
+    orders = torch.cat([support.targets, query.targets], dim=1).unique(dim=0)
+    assert len(orders) == 5 * 4 * 3 * 2, "every order comes up"
+
+
+def test_only_ties_are_broken_by_the_generator():
+    tasks = timed(2_000, [1.0, 2, 3, 4, 5], [20.0, 10, 20, 10, 30])
+    draw = draw_shots(tasks, 3, 2, seeded(0), support="temporal")
+    times = tasks.times[torch.cat([draw.support, draw.query], dim=1)]
+    assert (times == torch.tensor([10.0, 10, 20, 20, 30])).all()
+    support, query = gather(tasks, draw)
+    seen = torch.cat([support.targets, query.targets], dim=1).unique(dim=0).tolist()
+    assert seen == [[2, 4, 1, 3, 5], [2, 4, 3, 1, 5], [4, 2, 1, 3, 5], [4, 2, 3, 1, 5]]
+    assert (support.targets[:, 0] == 2).float().mean().item() == pytest.approx(0.5, abs=0.06)
+    apart = timed(50, [1.0, 2, 3, 4], [40.0, 30, 20, 10])
+    draws = [draw_shots(apart, 2, 2, seeded(seed), support="temporal") for seed in range(3)]
+    assert all(torch.equal(d.support, draws[0].support) for d in draws)
+    assert gather(apart, draws[0]).support.targets.unique(dim=0).tolist() == [[4, 3]]
 
 
 def test_users_are_shuffled_apart_from_each_other():

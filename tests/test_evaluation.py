@@ -1,12 +1,13 @@
 """The evaluator: honest rulers, the same rows for everyone, and nothing of the query's targets for anyone."""
 
 import io
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made import grid_tasks, seeded, tasks_of
+from made import grid_tasks, seeded, shop_of, tasks_of
 
 from fsl import InputError, evaluate, ndcg, scene_tasks, simulate_shop, split_tasks, user_tasks
 from fsl.evaluation import METRICS, RULERS, feasible
@@ -257,6 +258,26 @@ def test_bad_arguments_are_refused(change, message):
         evaluate(**arguments)
 
 
+@pytest.mark.parametrize("name", ["n_shots", "seeds"])
+@pytest.mark.parametrize("values", [(), (1, 1), (2, 2.0), (1.5,), (3, -1), ("1",)])
+def test_shots_and_seeds_are_different_whole_numbers(name, values):
+    arguments = {"n_shots": (1,), "n_query": 3, "seeds": (0,), name: values}
+    told = f"{name} must be different whole numbers, 0 or more, got {list(values)}"
+    with pytest.raises(InputError, match=re.escape(told)):
+        evaluate({}, ten_by_ten(), **arguments)
+
+
+def test_whole_numbers_of_any_type_are_whole_numbers():
+    expected = evaluate({"spy": Spy()}, ten_by_ten(), (1, 2), 3, (0, 4))
+    found = evaluate({"spy": Spy()}, ten_by_ten(), np.array([1.0, 2.0]), 3, (0.0, 4.0))
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_metrics_are_asked_for():
+    with pytest.raises(ValueError, match=r"known: mae, mse, ndcg@k"):
+        evaluate({}, ten_by_ten(), (1,), 3, metrics=())
+
+
 def test_too_many_shots_are_an_error_of_the_input():
     with pytest.raises(InputError, match="no task has 11 behaviours"):
         evaluate({}, ten_by_ten(), (1, 10), 3)
@@ -291,6 +312,9 @@ def test_a_learner_cannot_spoil_the_others():
     beside = evaluate({"vandal": Vandal(), **honest}, tasks, (2,), 4)
     beside = beside[beside["learner"] != "vandal"].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, beside)
+    fresh = ten_by_ten()
+    assert torch.equal(tasks.targets, fresh.targets)
+    assert torch.equal(tasks.objects, fresh.objects)
 
 
 def parquet(table: pd.DataFrame) -> bytes:
@@ -319,10 +343,20 @@ def test_scene_tasks_are_named_by_user_and_scene():
     names = set(evaluate({}, scene_tasks(shop), (1,), 2)["task"])
     log = shop.interactions
     assert names <= set(log["user"] + " · " + log["scene"])
+    assert len(names) > 40, "a user has several"
 
 
-def sized(*sizes: int):
-    return tasks_of(*((u, i, 3) for u, n in enumerate(sizes) for i in range(n)))
+def test_scene_tasks_keep_their_names_apart_whatever_is_in_an_id():
+    pairs = [("a · b", "c"), ("a", "b · c"), ("a ·", "b"), ("a", "· b"), ("a·", "c"), ("a··", "c")]
+    rows = [(user, i, i + 1, scene) for user, scene in pairs for i in range(3)]
+    found = evaluate({}, scene_tasks(shop_of(*rows, names="user item rating scene")), (1,), 2)
+    assert found["task"].nunique() == 6
+    assert not found.duplicated(COLUMNS[:-1]).any()
+
+
+def sized(*sizes: int, rating=lambda item: 1 + item % 2):
+    """User u has sizes[u] behaviours; by default of 1 and 2 in turn."""
+    return tasks_of(*((u, i, rating(i)) for u, n in enumerate(sizes) for i in range(n)))
 
 
 @pytest.mark.parametrize(
@@ -337,11 +371,46 @@ def sized(*sizes: int):
 )
 def test_feasible_cuts_down_to_what_half_of_the_tasks_have(sizes, asked, n_query, expected):
     tasks = sized(*sizes)
-    shots, query = feasible(tasks, asked, n_query)
+    shots, query = feasible(tasks, asked, n_query, fewest=1)
     assert (tuple(shots), query) == expected
     assert int((tasks.sizes >= max(shots) + query).sum()) >= len(sizes) / 2
 
 
 def test_feasible_says_when_even_one_is_too_many():
-    with pytest.raises(InputError, match="half of the 3 users have fewer than 2 behaviours"):
-        feasible(sized(1, 1, 9), (1, 3))
+    told = (
+        "half of the 3 users have fewer than 2 behaviours: "
+        "too few for 1 of support and one to be judged on (1 have as many)"
+    )
+    with pytest.raises(InputError, match=re.escape(told)):
+        feasible(sized(1, 1, 9), (1, 3), fewest=1)
+    with pytest.raises(InputError, match=r"fewer than 4 behaviours.* 3 of .*\(2 have as many\)"):
+        feasible(sized(2, 2, 2, 4, 9), (5, 3), fewest=1)
+
+
+def test_feasible_wants_enough_tasks_to_say_anything():
+    told = (
+        "24 of the 40 users have the 4 behaviours that a judgement takes: "
+        "at least 25 are needed to say anything"
+    )
+    with pytest.raises(InputError, match=told):
+        feasible(sized(*[6] * 24, *[3] * 16), (1, 3), n_query=4)
+    assert feasible(sized(*[6] * 25, *[3] * 15), (1, 3), n_query=4) == ((1, 3), 3)
+    with pytest.raises(InputError, match=r"3 of the 3 users .* at least 4 are needed"):
+        feasible(sized(6, 6, 6), (1,), fewest=4)
+    assert feasible(sized(6, 6, 6), (1,), fewest=3) == ((1,), 3)
+
+
+def test_feasible_has_nothing_to_predict_where_all_targets_are_equal():
+    with pytest.raises(InputError, match=r"^every target is 3\.5: there is nothing to predict$"):
+        feasible(sized(*[6] * 30, rating=lambda item: 3.5), (1, 3))
+
+
+@pytest.mark.parametrize("shots", [(), (1, 1), (-1,), (0.5,)])
+def test_feasible_takes_different_whole_numbers(shots):
+    with pytest.raises(InputError, match="n_shots must be different whole numbers"):
+        feasible(sized(*[6] * 30), shots)
+
+
+def test_feasible_has_no_answer_for_no_tasks():
+    with pytest.raises(InputError, match="half of the 0 users"):
+        feasible(sized(6).subset(torch.tensor([], dtype=torch.long)), (1,))

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made import grid_tasks, seeded, tasks_of
+from made import grid_tasks, seeded, shop_of, tasks_of
 
 from fsl import (
     Episode,
     Examples,
+    InputError,
     Shop,
     draw_shots,
     gather,
@@ -203,6 +204,23 @@ def test_a_shop_without_features_is_served(name):
     bare = whole(Shop(shop.interactions))
     learner = MAKERS[name]().fit(bare.train, bare.validation)
     assert predicted(learner, *sample_episode(bare.test, 2, 3, seeded(0))).isfinite().all()
+
+
+@pytest.mark.parametrize("name", sorted(set(MAKERS) - {"Siamese"}))
+def test_where_everything_is_rated_the_same_that_is_what_is_predicted(name):
+    same_for_all = whole(shop_of(*((u, i, 4) for u in range(40) for i in range(12))))
+    learner = MAKERS[name]().fit(same_for_all.train, same_for_all.validation)
+    for n_shots in (0, 3):
+        support, query = sample_episode(same_for_all.test, n_shots, 4, seeded(0))
+        found = predicted(learner, support, query)
+        assert found.isfinite().all()
+        same(found, query.targets)
+
+
+def test_a_siamese_network_has_nothing_to_learn_from_equal_ratings():
+    equal = whole(shop_of(*((u, i, 4) for u in range(40) for i in range(12))))
+    with pytest.raises(InputError, match="no pairs can be formed"):
+        MAKERS["Siamese"]().fit(equal.train, equal.validation)
 
 
 @everyone

@@ -1,6 +1,7 @@
 """Metrics against scikit-learn, against theory in the limit cases, and blind to padding."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -99,11 +100,61 @@ def test_padding_anywhere_makes_no_difference(rows, padding, random):
     alone = doubles(*rows[1]), doubles(*rows[0])
     found = ndcg(scores.double(), relevance.double(), 3, mask)
     assert found.item() == pytest.approx(ndcg(*alone, 3).item(), abs=1e-12)
-    clean = scores.double().nan_to_num(posinf=9, neginf=-9)
     for metric in (mae, mse):
-        assert metric(clean, relevance.double(), mask).item() == pytest.approx(
+        assert metric(scores.double(), relevance.double(), mask).item() == pytest.approx(
             metric(*alone).item(), abs=1e-12
         )
+
+
+BAD = pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+
+
+@BAD
+@pytest.mark.parametrize("metric", [mae, mse])
+def test_what_stands_on_padding_reaches_neither_error_nor_gradient(metric, bad):
+    mask = torch.tensor([[True, False, True, False]])
+    predictions, targets = doubles(1, bad, 5, 2), doubles(3, 1, 4, bad)
+    predictions.requires_grad_()
+    found = metric(predictions, targets, mask)
+    found.sum().backward()
+    alone = doubles(1, 5).requires_grad_()
+    expected = metric(alone, doubles(3, 4))
+    expected.sum().backward()
+    assert found.item() == expected.item()
+    assert predictions.grad[0, [0, 2]].tolist() == alone.grad[0].tolist()
+    assert predictions.grad[0, [1, 3]].tolist() == [0, 0]
+
+
+@BAD
+def test_a_real_row_that_is_not_a_number_is_not_hidden(bad):
+    mask = torch.tensor([[True, False, True]])
+    for metric in (mae, mse):
+        assert not metric(doubles(1, 2, bad), doubles(3, 1, 4), mask).isfinite().any()
+
+
+@BAD
+def test_relevance_of_padding_is_not_looked_at(bad):
+    mask = torch.tensor([[True, False, True]])
+    found = ndcg(doubles(2, 3, 1), doubles(1, bad, 3), 2, mask).item()
+    assert found == pytest.approx(ndcg(doubles(2, 1), doubles(1, 3), 2).item(), abs=1e-12)
+
+
+def test_the_slightest_relevance_counts():
+    found = ndcg(doubles(3, 2, 1), doubles(0, 1e-17, 0), 3).item()
+    assert found == pytest.approx(1 / np.log2(3), abs=1e-12)
+    assert ndcg(doubles(1, 2, 1), doubles(0, 1e-17, 0), 3).item() == pytest.approx(1, abs=1e-12)
+
+
+def test_relevance_up_to_1000_is_ranked():
+    assert ndcg(doubles(1, 2), doubles(1_000, 0), 1).item() == 0
+    assert ndcg(doubles(2, 1), doubles(1_000, 0), 1).item() == 1
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2,), (2, 2), (2, 1)])
+def test_shapes_that_differ_are_never_broadcast(shape):
+    told = re.escape(f"(1, 2) scores, {shape} relevances")
+    with pytest.raises(ValueError, match=told):
+        ndcg(doubles(1, 2), torch.zeros(shape), 1)
 
 
 def test_scores_of_minus_infinity_rank_above_padding():
@@ -121,6 +172,11 @@ def test_padding_shares_no_tie_with_a_real_row(score):
     assert found == pytest.approx(ndcg(doubles(2, 1), doubles(1, 3), 2).item(), abs=1e-12)
 
 
+def test_k_may_be_written_as_a_float():
+    scores, relevance = doubles(2, 3, 1), doubles(1, 0, 3)
+    assert ndcg(scores, relevance, 2.0).item() == ndcg(scores, relevance, 2).item()
+
+
 def test_whole_number_scores_rank_like_others():
     scores = torch.tensor([[3, 1, 2]])
     assert ndcg(scores, torch.tensor([[2, 0, 1]]), 3).item() == 1
@@ -136,6 +192,8 @@ def test_tasks_without_rows_score_0():
     ("scores", "relevance", "k", "message"),
     [
         ((1, 2), (0, 1), 0, "k must be at least 1, got 0"),
+        ((1, 2), (0, 1), 1.5, "k must be a whole number, got 1.5"),
+        ((1, 2), (0, 1_001), 1, "relevance must be at most 1000"),
         ((1, float("nan")), (0, 1), 1, "a score is NaN"),
         ((1, 2), (0, -1), 1, "relevance must be finite and >= 0, got -1"),
         ((1, 2), (0, float("inf")), 1, "relevance must be finite and >= 0, got inf"),

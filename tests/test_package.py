@@ -104,7 +104,7 @@ def test_the_command_line_is_run_as_a_module_too():
 
 def test_a_headline_is_a_sentence_and_a_record():
     shown = fsl.headline("MAML is off by", 0.7512, 0.7, 0.8, "stars")
-    assert str(shown) == "MAML is off by 0.751 stars (95 % interval 0.7 to 0.8)"
+    assert str(shown) == "MAML is off by 0.75 stars (95 % interval 0.70 to 0.80)"
     bundle = shown._repr_mimebundle_()
     assert bundle["text/plain"] == str(shown)
     assert bundle[MIME] == {

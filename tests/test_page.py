@@ -9,8 +9,9 @@ import nbformat.v4 as v4
 import pandas as pd
 import pytest
 
-from fsl.headlines import MIME, headline
+from fsl.headlines import MIME, Headline, headline, rounded
 from fsl.reporting import index, page
+from fsl.reporting.markup import clean
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 HOSTILE = [
@@ -352,7 +353,7 @@ def test_parameters_are_a_table_and_not_code():
 
 
 def test_the_headline_is_the_last_one_and_bad_numbers_are_no_numbers():
-    first, last = headline("A", 1, 0, 2, "stars"), headline("B", float("nan"), 0, 2, "stars")
+    first, last = headline("A", 1, 0, 2, "stars"), Headline("B", float("nan"), 0.0, 2.0, "stars")
     outputs = [
         v4.new_output("display_data", data=head._repr_mimebundle_()) for head in (first, last)
     ]
@@ -461,12 +462,122 @@ def test_a_formula_in_an_alt_text_stays_text():
 @pytest.mark.parametrize(
     ("numbers", "shown"),
     [
-        ((-0.00215, -0.0442, 0.0358), ["−0.002", "−0.044", "0.036"]),
+        ((-0.00215, -0.0442, 0.0358), ["−0.002", "−0.044", "+0.036"]),
         ((1234.5, 1200.0, 1260.0), ["1,234", "1,200", "1,260"]),
         ((0.79, None, None), ["0.79", "–", "–"]),
-        ((-0.0001, -0.04, 0.04), ["0.000", "−0.040", "0.040"]),
+        ((-0.0001, -0.04, 0.04), ["0.000", "−0.040", "+0.040"]),
+        ((0.0036, -4.27e-05, 0.00723), ["+0.00360", "−0.00004", "+0.00723"]),
+        ((0.5, 0.0, 1.0), ["0.5", "0.0", "1.0"]),
+        ((-0.19, float("nan"), 1.0), ["−0.19", "–", "1"]),
     ],
 )
 def test_a_headline_has_the_digits_its_interval_supports(numbers, shown):
-    head = dict(zip(("value", "low", "high"), numbers, strict=True))
-    assert list(page.rounded(head).values()) == shown
+    assert list(rounded(*numbers)) == shown
+
+
+def test_a_headline_reads_the_same_in_its_cell_on_the_page_and_in_the_index(tmp_path):
+    number = headline("Lower by", -0.0962, -0.1113, -0.0811, "stars")
+    one = cell(v4.new_output("display_data", data=number._repr_mimebundle_()))
+    assert str(number) == "Lower by −0.096 stars (95 % interval −0.111 to −0.081)"
+    head = page.headline_of(notebook(one))
+    put(tmp_path, headline=head)
+    assert str(number) in Page(made(one, headline=head)).text
+    for html in (made(one, headline=head), index.build([tmp_path])):
+        assert "<strong>−0.096</strong>" in html
+        assert "95 % interval −0.111 to −0.081" in html
+
+
+def test_a_bar_over_several_signs_is_as_wide_as_they_are():
+    html = made(v4.new_markdown_cell(r"$\overline{|p-r|}$"))
+    assert '<mrow class="bar"><mrow><mo stretchy="false">|</mo><mi>p</mi>' in html
+    assert "math .bar { border-top" in html
+    assert "―" not in html
+
+
+def test_the_index_gives_the_host_and_not_the_address_of_what_it_could_not_fetch(tmp_path):
+    reason = "phones-99 cannot be fetched: https://raw.example.com/a/b%20c/d.csv cannot be reached."
+    put(tmp_path, status="not run", stem="05_x--phones-99", data="phones-99", reason=reason)
+    assert (
+        "Not run: phones-99 cannot be fetched: raw.example.com cannot be reached. "
+        "fsl data fetch phones-99 with a network, or set FSL_DATA."
+    ) in Page(index.build([tmp_path])).text
+
+
+def test_a_runs_last_notebook_is_on_top_and_a_row_is_counted_once(tmp_path):
+    old, new = "2025-01-02T03:04:05Z", "2025-02-01T00:00:00Z"
+    put(tmp_path, stem="09_z", notebook="09_z", title="Old?", run=old)
+    put(tmp_path, stem="01_a", notebook="01_a", title="First?", run=new)
+    put(tmp_path, stem="04_d--b", notebook="04_d", title="Last, b?", run=new)
+    put(
+        tmp_path,
+        stem="04_d--a",
+        notebook="04_d",
+        title="Last, a?",
+        run=new,
+        status="not run",
+        reason="no",
+    )
+    text = Page(index.build([tmp_path])).text
+    places = [text.index(title) for title in ("Last, b?", "Last, a?", "First?", "Old?")]
+    assert places == sorted(places)
+    assert "3 reports, 1 not run" in text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message", "shown"),
+    [
+        ((0.02, 0.01, 0.03), "RMSE difference", "+0.020 stars (95 % interval +0.010 to +0.030)"),
+        ((0.02, -0.01, 0.05), "Saves", "+0.020 stars (95 % interval −0.010 to +0.050)"),
+        ((0.02, 0.01, 0.03), "Indifferences", "0.020 stars (95 % interval 0.010 to 0.030)"),
+    ],
+)
+def test_a_difference_shows_its_sign_in_its_cell_and_on_the_page(numbers, message, shown):
+    number = headline(message, *numbers, "stars")
+    assert str(number) == f"{message} {shown}"
+    head = {"message": message, "unit": "stars"}
+    head |= dict(zip(("value", "low", "high"), numbers, strict=True))
+    assert shown in Page(made(headline=head)).text
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_a_headline_of_no_number_fails_where_it_is_made(bad):
+    with pytest.raises(
+        ValueError, match=rf"^a headline wants finite numbers, not value {bad}, high {bad} \(A\)$"
+    ):
+        headline("A", bad, 0, bad, "stars")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        " //evil.example",
+        "\\\\evil.example",
+        "/\\evil.example",
+        " data:text/html,x",
+        "java\nscript:x",
+    ]
+    + ["\t//evil.example", "/\n/evil.example", "&#32;javascript:x", "&#1;data:text/html,x"],
+)
+def test_a_link_that_a_browser_reads_otherwise_leads_nowhere(address):
+    assert "href" not in clean(f'<a href="{address}">x</a>')
+
+
+def test_a_good_link_is_kept_without_the_blanks_around_it():
+    assert 'href="https://a.example/b:c"' in clean('<a href=" https://a.example/b:c ">x</a>')
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["url(https://evil.example/x)", "URL (x)", "image-set('x' 1x)", "u\\72l(x)", "url(data:x;a,b)"]
+    + ["-webkit-image-set(x)", "u/**/rl(x)"],
+)
+def test_a_style_that_could_load_is_dropped_and_the_rest_stays(value):
+    html = clean(f'<span style="background-color:{value};color:rgb(1,2,3)">x</span>')
+    assert html == '<span style="color:rgb(1, 2, 3)">x</span>'
+
+
+def test_the_badge_hides_the_name_of_simulated_data_only():
+    assert "simulated-x" in Page(made(data="simulated-x", simulated=False)).text
+    named = Page(made(data="simulated", simulated=False))
+    assert {"class": "badge data"} in named.all("span"), "by what it is, not by its name"
+    assert {"class": "badge data"} not in Page(made(simulated=True)).all("span")

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsl import InputError, read_shop
+from fsl.reading.columns import as_feature, decimal_commas
 
 LOG = (
     "user,item,rating,timestamp\n"
@@ -153,6 +154,8 @@ def test_columns_are_mapped_where_they_are(tmp_path):
          "expected each name once."),
         ("userId,item\na,b\n", {}, "interactions.csv: there is no column 'user'; the columns are "
          "'userId', 'item'; name yours with --column user=userId."),
+        ("Kundennr,item\na,b\n", {}, "interactions.csv: there is no column 'user'; the columns are "
+         "'Kundennr', 'item'; name yours with --column user=Kundennr."),
         ("user,what\na,b\n", {}, "interactions.csv: there is no column 'item'; the columns are "
          "'user', 'what'; name yours with --column item=THEIRS."),
     ],
@@ -167,17 +170,27 @@ BAD_FILES = {
     "user,item\n": ": there are no rows, expected one for each interaction.",
     b"\x1f\x8bxx": ": the content is gzip, expected text as the ending says.",
     b"PAR1xx": ": the content is Parquet, expected text as the ending says.",
-    b"PK\x03\x04": ": the content is a zip archive or a spreadsheet, expected text as the ending says.",
+    b"PK\x03\x04": ": the content is a zip archive or a spreadsheet, expected text as the ending "
+        "says (in Excel: save as 'CSV UTF-8').",
     "<!DOCTYPE html>": ": the content is a web page (HTML or XML), expected text as the ending says.",
-    LOG.encode("utf-16"): ": the content is UTF-16 text, expected text in UTF-8 as the ending says.",
-    LOG.encode() + b"u2,\xe9,1,2\n": ", line 5: byte 0xe9 is not UTF-8, expected a file saved as UTF-8.",
-    LOG.encode() + b"u2,\xc3": ", line 5: byte 0xc3 is not UTF-8, expected a file saved as UTF-8.",
+    LOG.encode("utf-16"): ": the content is UTF-16 text, expected text in UTF-8 as the ending says "
+        "(in Excel: save as 'CSV UTF-8').",
+    LOG.encode() + b"u2,\xe9,1,2\n": ", line 5: byte 0xe9 is not UTF-8, expected a file saved as UTF-8"
+        " (in Excel: save as 'CSV UTF-8').",
+    LOG.encode() + b"u2,\xc3": ", line 5: byte 0xc3 is not UTF-8, expected a file saved as UTF-8"
+        " (in Excel: save as 'CSV UTF-8').",
     LOG + "u2,\0,1,2\n": ", line 5: a NUL byte, expected text in UTF-8.",
     LOG + "u2,i2\n\nu2,i2,3,4,5\n": ", line 5: 2 fields, expected 4 as in the header (2 such lines: 5, 7).",
     'user,item,why\na,b,"oops\na,c,x\n': ", line 2: a quote is opened and never closed, expected a closing quote.",
     LOG + "u2,i2,abc,5\nu2,i2,nan,6\nu2,i2,-inf,7\nu2,i2,,8\n":
         ", line 5, column 'rating': 'abc', expected a finite number (4 such lines: 5, 6, 7, 8).",
-    LOG + 'u2,i2,"4,5",5\n': ", line 5, column 'rating': '4,5', expected a finite number.",
+    LOG + 'u2,i2,"4,5",5\n': ", line 5, column 'rating': '4,5', expected a finite number with a decimal point.",
+    LOG + "u2,i2,4,3.6.2024 23:03\n": ", line 5, column 'timestamp': '3.6.2024 23:03', expected Unix seconds or an "
+        "ISO 8601 time such as 2024-05-31T18:00:00; write 2024-06-03T23:03.",
+    'user,item,rating\na,b,"1,500"\na,c,"2,000"\n': ", line 2, column 'rating': '1,500', expected a finite number "
+        "with a decimal point (2 such lines: 2, 3).",
+    'user,item,rating\n' + "".join(f'u{i},b,"{i},5"\n' for i in range(30)) + 'u,b,n. a.\nu,c,\n':
+        ", line 32, column 'rating': 'n. a.', expected a finite number (2 such lines: 32, 33).",
     LOG + "u2,i2,4,31/12/2020\n": ", line 5, column 'timestamp': '31/12/2020', expected Unix seconds or an "
         "ISO 8601 time such as 2024-05-31T18:00:00.",
     LOG + "u2,i2,4,\n": ", line 5, column 'timestamp': empty, expected Unix seconds or an "
@@ -269,7 +282,8 @@ def test_folders_that_are_none(tmp_path):
     assert refused(tmp_path) == [f"{tmp_path}: no interactions table, {wanted}; there is nothing."]
     path = folder(tmp_path, interactions__xlsx=b"PK")
     assert refused(path) == [
-        f"{path}: no interactions table, {wanted}; there is interactions.xlsx."
+        f"{path}: no interactions table, {wanted}; there is interactions.xlsx "
+        "(in Excel: save as 'CSV UTF-8')."
     ]
     path = folder(tmp_path, interactions__csv=LOG, interactions__parquet=b"PAR1")
     assert refused(path) == [
@@ -331,6 +345,67 @@ def test_index_column_and_compact_dates(tmp_path):
     assert shop.notes == (
         "interactions.csv: column 1 has no name and is left out.",
         "interactions.csv: timestamps such as 20200131 are read as days.",
+    )
+
+
+def test_decimal_commas_are_read_and_said(tmp_path):
+    path = folder(
+        tmp_path,
+        interactions__csv="user;item;rating\na;b;4,5\na;c;3\nb;b;1.000,25\n",
+        items__csv="item;price;name\nb;109,99;1,5\nc;1.299,00;2,5\n",
+    )
+    shop = read_shop(path)
+    assert shop.interactions["rating"].tolist() == [4.5, 3.0, 1000.25]
+    assert shop.items["price"].tolist() == [109.99, 1299.0]
+    assert shop.items["name"].tolist() == ["1,5", "2,5"], "a name is no number"
+    for note in (
+        "interactions.csv: the column 'rating' has decimal commas and is read as numbers.",
+        "items.csv: the column 'price' has decimal commas and is read as numbers.",
+    ):
+        assert note in shop.notes
+
+
+def test_parquet_ratings_with_decimal_commas(tmp_path):
+    log = pd.DataFrame({"user": [1, 2], "item": [1, 2], "stars": ["4,5", "3,25"]})
+    path = folder(tmp_path, interactions__parquet=parquet(log))
+    shop = read_shop(path, columns={"rating": "stars"})
+    assert shop.interactions["rating"].tolist() == [4.5, 3.25]
+    assert shop.notes[1:] == (
+        "interactions.parquet: the column 'stars' has decimal commas and is read as numbers.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "note"),
+    [
+        (["1,299", "899", None], "stays text: '1,299' could have a decimal comma or thousands; "
+         "write 1.299 or 1299"),
+        (["3.6.2024", "12.11.2023"], "stays text: '3.6.2024' is no date to us; write 2024-06-03"),
+        (["99.99.2024"], "stays text: '99.99.2024' is no date to us; write 2024-06-03"),
+        (["1,5", "1,2,3"], ""),
+        (["01067", "01069"], ""),
+        (["1,5", "red"], ""),
+        ([f"{i},5" for i in range(30)] + ["?"], "has decimal commas and is read as numbers; "
+         "1 of 31 values are none, such as '?'"),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_a_column_that_is_not_plain(cells, note):
+    values, said = as_feature(pd.Series(cells, dtype="str"))
+    assert said == note
+    assert pd.api.types.is_numeric_dtype(values) == note.startswith("has")
+
+
+@given(st.lists(st.decimals(-9999, 9999, places=2), min_size=1))
+def test_decimal_commas_are_what_python_reads(numbers):
+    texts = pd.Series([f"{n:.2f}".replace(".", ",") for n in numbers], dtype="str")
+    assert decimal_commas(texts).tolist() == [float(n) for n in numbers]
+    assert decimal_commas(texts + "0,1") is None
+
+
+def test_other_tables_of_the_folder_are_named(tmp_path):
+    shop = read_shop(folder(tmp_path, interactions__csv=LOG, products__csv="a\n", notes__txt=""))
+    assert shop.notes == (
+        "not read: products.csv; tables are called interactions, users and items.",
     )
 
 

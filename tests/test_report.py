@@ -7,17 +7,20 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import nbformat
 import nbformat.v4 as v4
 import pytest
+from papermill.translators import PythonTranslator
 
 from fsl.cli import main
 from fsl.errors import InputError
-from fsl.reporting import inputs, plan, publish, report
+from fsl.reporting import failure, inputs, plan, publish, report
 from fsl.reporting.parameters import Parameter, fit_texts, read_parameters
 from fsl.reporting.presets import Preset
+from fsl.reporting.unplaced import without
 
 PARAMETERS = """data = "simulated"  # a source or a folder
 read_options = {}  # how to read a folder
@@ -66,6 +69,9 @@ def notebooks(tmp_path_factory):
     write(folder, "13_no_data", "print(n)", parameters="n = 3  # a number")
     write(folder, "14_dies", "import os", "os._exit(3)")
     write(folder, "15_waits", WAIT)
+    sizes = "n_draws = 3  # draws\nmax_users = 9  # users"
+    write(folder, "18_sizes", "print(n_draws)", parameters=sizes)
+    write(folder, "11_good--simulated", "1 / 0")
     return folder
 
 
@@ -125,6 +131,7 @@ def test_every_notebook_has_its_files_and_the_worst_decides_the_exit_code(made):
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["ok", "failed", "ok", "failed", "Open"]
     assert lines[-1].endswith("index.html")
+    assert lines[1].endswith("12_fails--simulated.html: ZeroDivisionError: division by zero")
     assert "Traceback" not in done.stderr
     assert "11_good--simulated: done, 6/6 cells" in done.stderr
     assert "\r" not in done.stderr, "no bar in a log"
@@ -159,6 +166,9 @@ def test_the_sidecar_says_what_was_found_and_how(made):
         "python",
     }
     assert entry["stamp"]["threads"] == 1
+    assert len(entry["stamp"]["checksum"]) == 64
+    page = (made[0] / "11_good--simulated.html").read_text()
+    assert f"sha256 {entry['stamp']['checksum']} of the tables, which this commit makes" in page
     assert [row["name"] for row in entry["parameters"]][:3] == ["data", "read_options", "seed"]
     assert sidecar(made[0], "13_no_data")["data"] is None
 
@@ -172,13 +182,14 @@ def test_no_path_of_the_stage_is_left_in_what_is_published(made):
 def test_a_failing_cell_stands_on_top_of_its_page_and_in_the_index(made):
     html = (made[0] / "12_fails--simulated.html").read_text()
     assert html.index("This run failed") < html.index(">before")
-    assert "<strong>ZeroDivisionError</strong>: division by zero" in html
+    assert '<p class="sentence">ZeroDivisionError: division by zero</p>' in html
     assert "papermill-error" not in html
     assert "after</pre>" not in html
     assert sidecar(made[0], "12_fails--simulated")["error"]["cell"] == 4
     text = (made[0] / "index.html").read_text()
     assert "Failed in cell 4: ZeroDivisionError: division by zero" in text
     assert text.count("status: failed") == 2
+    assert "2 reports, 2 failed" in text
 
 
 def test_a_kernel_that_dies_is_a_failed_report(made):
@@ -208,10 +219,67 @@ def test_a_second_run_replaces_its_own_and_leaves_the_rest(run, made, notebooks,
     } | {"index.html"}
     assert b"import matplotlib" not in after["11_good--simulated.html"]
     assert sidecar(out, "11_good--simulated")["stamp"]["seed"] == 5
-    assert after["index.html"].index(b"11_good so") < after["index.html"].index(b"12_fails so")
+    assert after["index.html"].index(b"11_good so") < after["index.html"].index(b"14_dies so")
+    assert after["index.html"].index(b"14_dies so") < after["index.html"].index(b"12_fails so")
     write(notebooks, "11_good", *GOOD, figure=FIGURE)
 
 
+def test_what_a_notebook_refuses_is_told_in_its_own_words(run, notebooks, tmp_path, capsys):
+    words = "'half of the 300 users\\x1b[1m have one.', 'and no items.'"
+    code = f"from fsl.errors import InputError\nraise InputError({words})"
+    write(notebooks, "16_refuses", code)
+    assert run("16", "--out", tmp_path) == 1
+    (notebooks / "16_refuses.ipynb").unlink()
+    said, words = capsys.readouterr().out, "half of the 300 users have one. and no items."
+    assert f"16_refuses--simulated.html: {words}\n" in said
+    page = (tmp_path / "16_refuses--simulated.html").read_text()
+    assert "This notebook cannot use what it was given" in page
+    assert "InputError" not in page[: page.index("<details>")].split("</style>")[1]
+    assert page.count("<details><summary>Traceback") == 2, "on top and in its cell, both folded"
+    assert f"Failed in cell 3: {words}" in (tmp_path / "index.html").read_text()
+
+
+def test_a_page_names_no_folder_of_this_machine_but_its_notebook_does(run, notebooks, tmp_path):
+    code = "import warnings\nprint(np.__file__)\nwarnings.warn_explicit('odd', UserWarning, np.__file__, 3)"
+    write(notebooks, "17_warns", "import numpy as np", code, "np.zeros(3).reshape(2)")
+    assert run("17", "--out", tmp_path) == 1
+    (notebooks / "17_warns.ipynb").unlink()
+    page = (tmp_path / "17_warns--simulated.html").read_text()
+    assert "…/numpy/__init__.py:3: UserWarning: odd" in page
+    published = page + (tmp_path / "index.html").read_text()
+    published += (tmp_path / "17_warns--simulated.json").read_text()
+    for path in (sys.prefix, str(Path.home()), "~/", "site-packages"):
+        assert path not in published, path
+    assert sys.prefix in (tmp_path / "17_warns--simulated.ipynb").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/home/al/v/lib/x.py and /home/al", "…/x.py and …"),
+        ("File ~/v/lib/x.py:3", "File …/x.py:3"),
+        ("file:///home/al/shop", "file://…/shop"),
+        ("/home/alice/x /srv/home/al/x", "/home/alice/x /srv/home/al/x"),
+    ],
+)
+def test_private_folders_are_hidden_and_no_others(text, shown):
+    home = Path("/home/al")
+    places = [home / "v", home / "v/lib", home, Path("/")]
+    assert failure.pattern(places, home).sub("…", text) == shown
+
+
+def test_quick_pages_say_that_they_replace_larger_ones(run, tmp_path, capsys):
+    assert run("13", "--out", tmp_path) == 0
+    assert "quick sizes" not in capsys.readouterr().out
+    assert run("13", "--quick", "--out", tmp_path) == 0
+    assert "quick sizes: they replace the earlier report-size page;" in capsys.readouterr().out
+    assert "quick size</span>" in (tmp_path / "index.html").read_text()
+    assert run("13", "--quick", "--out", tmp_path) == 0
+    assert "quick sizes" not in capsys.readouterr().out
+
+
+SHOTS = "wants at least one whole number, each of them 0 or more and given once"
+SEED = "wants a whole number from 0 to 4294967295 (2**32 - 1)"
 REFUSED = [
     (["99"], "no notebook '99'; there are: 11_good, 12_fails"),
     (
@@ -236,6 +304,21 @@ REFUSED = [
         ["11", "--drop-unknown"],
         "--column, --drop-unknown and --duplicates are for folders: give --data FOLDER",
     ),
+    (["13", "-p", "n_x=0"], "13_no_data has no parameter 'n_x'; it has: n (int, default 3)"),
+    (
+        ["18", "-p", "n_draws=0"],
+        "18_sizes: parameter n_draws wants a whole number of at least 1, not '0'",
+    ),
+    (
+        ["18", "-p", "max_users=-3"],
+        "18_sizes: parameter max_users wants a whole number of at least 1, not '-3'",
+    ),
+    (["11", "-p", "shots=[]"], f"11_good: parameter shots {SHOTS}, not '[]'"),
+    (["11", "-p", "shots=[1,1]"], f"11_good: parameter shots {SHOTS}, not '[1,1]'"),
+    (["11", "-p", "shots=[-1]"], f"11_good: parameter shots {SHOTS}, not '[-1]'"),
+    (["11", "-p", "seed=-1"], f"11_good: parameter seed {SEED}, not '-1'"),
+    (["11", "--seed", "4294967296"], f"11_good: parameter seed {SEED}, not '4294967296'"),
+    (["11--simulated"], "no notebook '11--simulated'; there are: 11_good, 12_fails"),
     (["11", "--all"], "--all means every notebook: leave the names away"),
 ]
 
@@ -265,7 +348,9 @@ def test_jobs_is_a_number_above_zero(run, capsys, jobs):
     [
         ("lr", "1e-3", 0.001),
         ("lr", "2", 2.0),
-        ("seed", "-4", -4),
+        ("seed", "4", 4),
+        ("seed", "4294967295", 4294967295),
+        ("shots", "(0, 2)", (0, 2)),
         ("name", "5", "5"),
         ("name", "'5'", "5"),
         ("name", "two words", "two words"),
@@ -303,7 +388,12 @@ def test_a_folder_is_read_once_named_by_its_last_part_and_its_path_stays_private
     page = (out / "11_good--Corner-Shop.html").read_text()
     assert "secret place" not in page
     assert "real data" in page
-    assert str(shop) in (out / "11_good--Corner-Shop.ipynb").read_text()
+    for path in out.iterdir():
+        assert b"secret place" not in path.read_bytes(), path.name
+    cells = nbformat.read(out / "11_good--Corner-Shop.ipynb", as_version=4).cells
+    (injected,) = [c.source for c in cells if "injected-parameters" in c.metadata.get("tags", [])]
+    assert injected.startswith("# your folder's path is not published: set `data` to it to run")
+    assert 'data = "Corner-Shop"' in injected
 
 
 def test_bad_tables_are_refused_and_nothing_is_written(run, tmp_path, capsys):
@@ -374,10 +464,14 @@ def test_a_default_source_that_cannot_be_had_is_a_row_and_no_failure(
     monkeypatch.setitem(plan.PRESETS, "11_good", Preset(data=("phones-99",), needs_target=True))
     assert run("11", "--out", tmp_path) == 0
     said = capsys.readouterr().out
-    assert "not run  11_good--phones-99: phones-99 cannot be fetched: no network." in said
     assert (
-        "Not run: phones-99 cannot be fetched: no network." in (tmp_path / "index.html").read_text()
-    )
+        "not run  11_good--phones-99: phones-99 cannot be fetched: no network. "
+        "`fsl data fetch phones-99` with a network, or set FSL_DATA."
+    ) in said
+    shown = (tmp_path / "index.html").read_text()
+    assert "Not run: phones-99 cannot be fetched: no network." in shown
+    assert "<code>fsl data fetch phones-99</code> with a network" in shown
+    assert "0 reports, 1 not run" in shown
     assert {path.name for path in tmp_path.iterdir()} == {"11_good--phones-99.json", "index.html"}
 
 
@@ -405,7 +499,7 @@ def test_an_earlier_report_outlives_a_source_that_cannot_be_had(
     assert (tmp_path / "11_good--phones-99.html").read_text() == "the earlier page"
     index = (tmp_path / "index.html").read_text()
     assert 'href="11_good--phones-99.html"' in index
-    assert "no network. This is the earlier report." in index
+    assert "set FSL_DATA. This is the earlier report." in index
 
 
 def test_a_source_asked_for_by_name_must_be_had(run, offline, tmp_path, capsys):
@@ -467,7 +561,8 @@ def test_out_that_is_a_file_is_refused(run, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+    ("stop", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGHUP, 130), (signal.SIGKILL, -9)],
 )
 def test_stopped_or_killed_the_earlier_report_is_whole_and_no_kernel_stays(
     notebooks, tmp_path, stop, code
@@ -525,3 +620,106 @@ def test_help_needs_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "--quick" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["simulated", "phones-99", "phones 99", "Simulated"])
+def test_a_folder_named_like_a_source_does_not_pass_for_it(notebooks, tmp_path, name):
+    shop = write_shop(tmp_path / name)
+    both = plan.Request(["11"], [str(shop), "simulated"])
+    folder, source = plan.plan(both, notebooks)
+    assert folder.stem == f"11_good--{name.replace(' ', '-')}-folder"
+    assert (folder.data.simulated, source.data.simulated) == (False, True)
+    assert source.stem == "11_good--simulated"
+
+
+def test_one_folder_written_in_two_ways_and_a_notebook_named_twice_run_once(notebooks, tmp_path):
+    shop = write_shop(tmp_path / "s" / "x")
+    ways = [str(shop), "simulated", str(tmp_path / "s" / ".." / "s" / "x"), f"{shop}/", "simulated"]
+    jobs = plan.plan(plan.Request(["11", "11_good", "11_good.ipynb"], ways), notebooks)
+    assert [job.stem for job in jobs] == ["11_good--x", "11_good--simulated"]
+
+
+@pytest.mark.parametrize("name", ["x" * 240, "ж" * 120, "电" * 80])
+def test_a_long_folder_name_is_cut_to_fit_a_file_name(tmp_path, name):
+    labels = []
+    for last in "ab":
+        shop = write_shop(tmp_path / (name + last))
+        labels.append(inputs.from_word(str(shop), {}).label)
+    assert labels[0] != labels[1]
+    for label in labels:
+        assert len(label) <= 60 + 9
+        assert len(f".11_good--{label}.parquet".encode()) <= 255
+    assert inputs.from_word(str(write_shop(tmp_path / ("y" * 60))), {}).label == "y" * 60
+
+
+def test_a_report_on_a_folder_with_a_long_name_is_made(run, tmp_path):
+    shop = write_shop(tmp_path / ("x" * 240))
+    assert run("11", "--data", shop, "--out", tmp_path / "out") == 0
+    (page,) = (tmp_path / "out").glob("11_good--x*.html")
+    assert page.stem.startswith("11_good--" + "x" * 60 + "-")
+
+
+def test_a_report_is_not_made_in_the_projects_own_places(run, notebooks, tmp_path, capsys):
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone" / "pyproject.toml").write_text("")
+    package = Path(report.__file__).parents[1]
+    for out in (notebooks, notebooks / "in", package, package / "in", tmp_path / "clone"):
+        before = sorted(out.iterdir()) if out.exists() else None
+        assert run("13", "--out", out) == 2
+        sentence = f"fsl: --out {out} is the project's own place: give a folder for reports alone"
+        assert sentence in capsys.readouterr().err
+        assert (sorted(out.iterdir()) if out.exists() else None) == before
+
+
+def test_a_report_that_stands_among_the_notebooks_is_none_of_them(notebooks):
+    assert (notebooks / "11_good--simulated.ipynb").exists()
+    names = [path.stem for path in plan.choose([], True, notebooks)]
+    assert "11_good" in names
+    assert "11_good--simulated" not in names
+
+
+def test_a_sidecar_holds_no_absolute_path(run, notebooks, tmp_path):
+    shop, out = write_shop(tmp_path / "secret" / "shop"), tmp_path / "out"
+    write(notebooks, "19_opens", "open(data + '/no.csv')", "1")
+    code = run("19", "--data", shop, "--out", out, "-p", f"name={tmp_path}/file.txt")
+    (notebooks / "19_opens.ipynb").unlink()
+    assert code == 1
+    entry = sidecar(out, "19_opens--shop")
+    assert entry["error"]["message"] == "[Errno 2] No such file or directory: 'shop/no.csv'"
+    (name,) = [row["value"] for row in entry["parameters"] if row["name"] == "name"]
+    assert name == "…/file.txt"
+    assert str(tmp_path) not in (out / "19_opens--shop.json").read_text()
+    assert str(shop) not in (out / "19_opens--shop.ipynb").read_text()
+
+
+def test_the_place_of_a_folder_is_found_however_it_is_written():
+    folder = """/srv/a "b" & é/shop"""
+    written = [
+        folder,
+        json.dumps(folder),
+        repr(folder),
+        escape(folder),
+        PythonTranslator.translate(folder),
+    ]
+    found = without({"all": written, "image/png": folder, "else": folder + "2"}, folder, "shop")
+    assert [text.strip("\"'") for text in found["all"]] == ["shop"] * 5
+    assert (found["image/png"], found["else"]) == (folder, folder + "2")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal here")
+def test_under_nohup_a_closed_terminal_stops_nothing():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with publish.stoppable():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_headline_without_a_number_is_a_failed_cell_with_its_sentence(run, notebooks, tmp_path):
+    code = "from fsl.headlines import headline\nheadline('A', float('nan'), 0, 1, 'stars')"
+    write(notebooks, "19_nan", code)
+    assert run("19", "--out", tmp_path) == 1
+    (notebooks / "19_nan.ipynb").unlink()
+    error = sidecar(tmp_path, "19_nan--simulated")["error"]
+    assert error["message"] == "a headline wants finite numbers, not value nan (A)"

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from made import grid_tasks, seeded, shops, tasks_of
 
-from fsl import SiameseNetwork, auc, contrastive_loss, user_tasks
+from fsl import InputError, SiameseNetwork, auc, contrastive_loss, user_tasks
 from fsl.siamese import euclidean, mine_pairs, train_siamese
 
 
@@ -63,6 +63,21 @@ def test_bad_shapes_and_margins_are_refused():
             contrastive_loss(torch.ones(2), torch.ones(2) > 0, margin)
 
 
+@pytest.mark.parametrize("wrong", [[], [-0.1], [0.5, float("nan")], [-float("inf"), 1.0]])
+@pytest.mark.parametrize("is_different", [False, True])
+def test_distances_are_there_and_not_negative(wrong, is_different):
+    with pytest.raises(ValueError, match="distances must be there, and each of them >= 0"):
+        contrastive_loss(torch.tensor(wrong), torch.tensor([is_different] * len(wrong)).bool())
+
+
+def test_a_different_pair_infinitely_far_apart_costs_nothing():
+    distance = torch.tensor([0.5, torch.inf, 0.5], requires_grad=True)
+    loss = contrastive_loss(distance, torch.tensor([False, True, True]))
+    loss.backward()
+    assert loss.item() == pytest.approx((0.25 + 0 + 0.25) / 3)
+    assert distance.grad.tolist() == pytest.approx([1 / 3, 0, -1 / 3])
+
+
 @pytest.mark.parametrize("is_different", [False, True])
 def test_the_gradient_at_distance_zero_is_finite(is_different):
     z1 = torch.ones(2, 3, requires_grad=True)
@@ -89,7 +104,10 @@ def test_both_sides_go_through_one_tower():
 @given(shops(min_rows=6), st.integers(0, 40), st.integers(0, 99))
 def test_pairs_are_two_objects_of_one_task_with_its_own_verdict(shop, n_pairs, seed):
     tasks = user_tasks(shop)
-    pairs = mine_pairs(tasks, n_pairs, seeded(seed))
+    try:
+        pairs = mine_pairs(tasks, n_pairs, seeded(seed))
+    except InputError:  # when that is right has a test of its own
+        reject()
     n_different = int(pairs.is_different.sum())
     assert pairs.is_different.dtype == torch.bool
     assert n_different == len(pairs.task) - n_different <= n_pairs // 2
@@ -107,6 +125,63 @@ def test_pairs_are_two_objects_of_one_task_with_its_own_verdict(shop, n_pairs, s
         assert b
         assert (True in a and False in b) or (False in a and True in b) or not is_different
         assert (True in a and True in b) or is_different
+
+
+def pairs_there_are(shop) -> tuple[int, int]:
+    """How many pairs of two objects of one user, both liked and just one liked, can be formed."""
+    both = one = 0
+    for _, own in shop.interactions.groupby("user"):
+        liked = (own["rating"] > own["rating"].mean()).tolist()
+        places = list(zip(own["item"], liked, strict=True))
+        for n, (item, first) in enumerate(places):
+            others = [second for other, second in places[n + 1 :] if other != item]
+            both += sum(first and second for second in others)
+            one += sum(first != second for second in others)
+    return both, one
+
+
+@given(shops(min_rows=4), st.integers(0, 99))
+def test_pairs_are_refused_just_where_one_of_the_two_kinds_does_not_exist(shop, seed):
+    tasks = user_tasks(shop)
+    if all(pairs_there_are(shop)):
+        assert len(mine_pairs(tasks, 4_000, seeded(seed)).task) > 0
+    else:
+        with pytest.raises(InputError, match="no pairs can be formed"):
+            mine_pairs(tasks, 4_000, seeded(seed))
+
+
+def no_rows():
+    tasks = tasks_of(("a", 1, 5), ("a", 2, 5), ("a", 3, 1))
+    return tasks.subset(torch.arange(1), torch.zeros(3, dtype=torch.bool))
+
+
+NO_PAIRS = {
+    "constant ratings": lambda: tasks_of(*((u, i, 4) for u in range(5) for i in range(5))),
+    "one item": lambda: tasks_of(*((u, 1, u) for u in range(5))),
+    "one behaviour each": lambda: tasks_of(*((u, u, u) for u in range(5))),
+    "one liked": lambda: tasks_of(*((u, i, 1 + (i == 0)) for u in range(5) for i in range(5))),
+    "one item again and again": lambda: tasks_of(
+        ("a", 1, 5, 0), ("a", 1, 5, 1), ("a", 1, 1, 2), names="user item rating timestamp"
+    ),
+    "no rows": no_rows,
+    "nobody": lambda: no_rows().subset(torch.tensor([], dtype=torch.long)),
+}
+
+
+@pytest.mark.parametrize("make", NO_PAIRS.values(), ids=list(NO_PAIRS))
+def test_where_no_pair_exists_that_is_said(make):
+    tasks = make()
+    with pytest.raises(InputError, match="no pairs can be formed: hardly anybody liked two"):
+        mine_pairs(tasks, 100, seeded(0))
+    features = torch.randn(len(tasks.object_ids), 3, generator=seeded(0))
+    with pytest.raises(InputError, match="no pairs can be formed: hardly anybody liked two"):
+        train_siamese(tasks, features, 4, 2, n_steps=2)
+
+
+def test_training_on_less_than_two_pairs_is_refused():
+    tasks, features = hidden_taste()
+    with pytest.raises(InputError, match="no pairs to learn from"):
+        train_siamese(tasks, features, 4, 2, n_steps=2, n_pairs=1)
 
 
 def test_as_many_similar_as_different_pairs_as_asked_for_where_there_are_enough():

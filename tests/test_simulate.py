@@ -160,3 +160,9 @@ def test_an_empty_shop_is_refused(n_users, n_items):
     told = f"n_users and n_items must be at least 1, got {n_users} and {n_items}"
     with pytest.raises(ValueError, match=told):
         simulate_shop(n_users, n_items, 0)
+
+
+@pytest.mark.parametrize("seed", [-1, -7])
+def test_a_negative_seed_is_refused(seed):
+    with pytest.raises(ValueError, match=f"seed must be 0 or more, got {seed}"):
+        simulate_shop(5, 5, seed)

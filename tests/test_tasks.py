@@ -196,10 +196,34 @@ def test_folds_hold_out_other_groups_until_everybody_was_tested_once():
     assert torch.equal(default.test.subjects, folds[0].test.subjects)
 
 
+@pytest.mark.parametrize("n_users", [*range(3, 23), 50])
+def test_five_folds_test_everybody(n_users):
+    tasks = tasks_of(*((u, i, 3) for u in range(n_users) for i in range(2)))
+    tested = []
+    for fold in range(5):
+        split = split_tasks(tasks, seeded(1), fold=fold)
+        sides = [set(part.subjects.tolist()) for part in split]
+        assert all(sides), "no side is empty"
+        assert sum(map(len, sides)) == len(set.union(*sides)) == n_users
+        tested += sides[2]
+    if n_users % 5 == 0:
+        assert sorted(tested) == list(range(n_users))
+    else:
+        assert abs(len(tested) - n_users) <= 2
+        assert len(set(tested)) >= n_users - 2, "but for a user or two"
+
+
 @given(shops(timed=True, scenes=True, min_rows=2), st.sampled_from(list(KEYS)))
 def test_a_split_by_time_never_looks_ahead(shop, make):
     tasks = make(shop)
+    first_seen = shop.interactions.groupby("item" if make is item_tasks else "user")["timestamp"]
+    first_seen = first_seen.min()
+    if (first_seen == first_seen.min()).sum() > round(0.4 * len(first_seen)):
+        with pytest.raises(InputError, match="s that appear at different times"):
+            split_by_time(tasks, (0.4, 0.3, 0.3))
+        return
     split = split_by_time(tasks, (0.4, 0.3, 0.3))
+    assert len(split.train) > 0
     for before, after in ((0, 1), (0, 2), (1, 2)):
         early, late = split[before], split[after]
         assert not groups_of(early) & groups_of(late)
@@ -225,6 +249,77 @@ def test_a_split_by_time_cuts_training_users_where_the_next_begin():
         {"mid": [3, 4]},
         {"new": [6, 7]},
     ]
+
+
+def timed(*rows: tuple):
+    return tasks_of(*rows, names="user item rating timestamp")
+
+
+@pytest.mark.parametrize("n_users", [1, 2, 20])
+def test_a_split_by_time_needs_a_first_and_a_later(n_users):
+    tasks = timed(*((u, i, 3, 10 + 5 * i) for u in range(n_users) for i in range(3)))
+    with pytest.raises(InputError, match="a split by time needs users that appear at different"):
+        split_by_time(tasks, (0.4, 0.3, 0.3))
+
+
+def test_items_that_all_appear_at_once_are_called_items():
+    shop = shop_of(*((u, i, 3, u) for u in range(3) for i in range(9)),
+                   names="user item rating timestamp")  # fmt: skip
+    with pytest.raises(InputError, match="a split by time needs items that appear at different"):
+        split_by_time(item_tasks(shop))
+
+
+def test_without_training_there_is_no_first_to_be_needed():
+    split = split_by_time(timed(("a", 1, 3, 10), ("b", 1, 3, 10)), (0, 0, 1))
+    assert [len(part) for part in split] == [0, 0, 2]
+
+
+SHARES = st.tuples(*[st.integers(0, 20)] * 3).filter(any)
+
+
+@given(st.integers(3, 40), SHARES, st.booleans(), st.integers(0, 9))
+def test_no_side_that_is_asked_for_is_rounded_away(n_users, shares, by_time, seed):
+    fractions = tuple(share / sum(shares) for share in shares)
+    tasks = timed(*((u, i, 3, 100 * u + i) for u in range(n_users) for i in range(2)))
+    split = (
+        split_by_time(tasks, fractions) if by_time else split_tasks(tasks, seeded(seed), fractions)
+    )
+    sizes = [len(part) for part in split]
+    assert sum(sizes) == n_users
+    for size, share in zip(sizes, fractions, strict=True):
+        assert (size > 0) == (share > 0)
+        assert abs(size - n_users * share) <= 2
+
+
+@pytest.mark.parametrize("n_users", [3, 4, 5, 9])
+def test_the_default_fractions_serve_a_small_shop(n_users):
+    tasks = timed(*((u, i, 3, 100 * u + i) for u in range(n_users) for i in range(2)))
+    for split in (split_tasks(tasks, seeded(0)), split_by_time(tasks)):
+        assert min(len(part) for part in split) >= 1
+        assert len(split.train) == max(len(part) for part in split)
+
+
+def test_time_tells_the_behaviours_of_most_tasks_apart():
+    apart, at_once = [(0, 1), (0, 1, 1)], [(5, 5), (5,)]
+
+    def ordered(*times: tuple) -> bool:
+        rows = [(u, i, 3, t) for u, own in enumerate(times) for i, t in enumerate(own)]
+        return timed(*rows).has_order
+
+    assert ordered(*apart, at_once[0])
+    assert ordered((1, 0))
+    assert not ordered(*at_once)
+    assert not ordered(*apart, *at_once), "most is more than half"
+    assert not ordered((1,), (2,), (3,)), "each at its own time, but with nothing to put in order"
+    tasks = timed(*((u, i, 3, i) for u in range(3) for i in range(2)))
+    assert tasks.has_order
+    assert not tasks.subset(torch.tensor([], dtype=torch.long)).has_order
+    assert not tasks.subset(torch.arange(3), tasks.times < 1).has_order
+    assert not tasks.subset(torch.arange(3), tasks.times < 0).has_order
+    emptied = tasks.subset(torch.arange(3), tasks.task_of_row < 2)
+    assert emptied.sizes.tolist() == [2, 2, 0]
+    assert emptied.has_order
+    assert not tasks_of(("a", 1, 3), ("a", 2, 4)).has_order, "no timestamps"
 
 
 @pytest.mark.parametrize(

@@ -109,24 +109,34 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from fsl.reading.likely import hints
     from fsl.reading.read import read_shop
+    from fsl.reading.sentences import inert
+    from fsl.reading.validate import KEYS
 
     shop = read_shop(args.folder, **read_options(args))
     shop.describe()
     for role in ("interactions", "users", "items"):
-        _print_columns(role, getattr(shop, role))
+        _print_columns(role, shop)
+    print()
+    for line in (*hints({role: getattr(shop, role) for role in KEYS}), shop.verdict()):
+        print(f"- {inert(line)}")
     print("The tables are sound.", file=sys.stderr)
     return 0
 
 
-def _print_columns(role: str, table) -> None:
+def _print_columns(role: str, shop) -> None:
     from fsl.data import column_kind
     from fsl.reading.sentences import inert
 
+    table = getattr(shop, role)
     if table is None:
         print(f"\n{role}: no table")
         return
     print(f"\n{role}: {len(table):,} rows")
     width = max(len(inert(column)) for column in table.columns)
+    features = shop.features_of(role)
     for column in table.columns:
-        print(f"    {inert(column):<{width}}  {inert(column_kind(table[column], role))}")
+        kind = column_kind(table[column], role)
+        kind += f"; {features[column]}" if column in features else ""
+        print(f"    {inert(column):<{width}}  {inert(kind)}")

@@ -5,17 +5,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fsl.errors import InputError
-from fsl.reading.sentences import Origin, inert, show
+from fsl.reading.likely import missing_column
+from fsl.reading.sentences import IN_EXCEL, Origin, inert, show
 from fsl.reading.tablefile import TableFile
-from fsl.reading.validate import KEYS, missing_column
+from fsl.reading.validate import KEYS
 
 ENDINGS = {".csv": "csv", ".csv.gz": "csv.gz", ".parquet": "parquet"}
 RECBOLE = {"interactions": ".inter", "users": ".user", "items": ".item"}
 RECBOLE_NAMES = {"user": "user_id", "item": "item_id"}
+NAMES = {"interactions": (), "users": (), "items": ("name", "title")}
 OURS = {
     "interactions": ("user", "item", "rating", "label", "timestamp", "scene"),
     "users": ("user",),
-    "items": ("item", "name", "title"),
+    "items": ("item", *NAMES["items"]),
 }
 
 
@@ -48,8 +50,21 @@ def _candidate(folder: Path, paths: Sequence[Path], role: str, stem: str) -> Pat
     if role == "interactions" or strange:
         seen = ", ".join(inert(n) for n in strange or [p.name for p in paths][:10]) or "nothing"
         wanted = f"{role}.csv, .csv.gz, .parquet or NAME{RECBOLE[role]}"
-        raise InputError(f"{inert(folder)}: no {role} table, expected {wanted}; there is {seen}.")
+        hint = f" {IN_EXCEL}" if ".xls" in seen else ""
+        raise InputError(
+            f"{inert(folder)}: no {role} table, expected {wanted}; there is {seen}{hint}."
+        )
     return None
+
+
+def unread(folder: Path, files: Mapping[str, TableFile]) -> list[str]:
+    """A note if there are more tables in the folder than those that are read."""
+    read = {file.label for file in files.values()}
+    endings = (*ENDINGS, ".xlsx", ".xls", ".tsv", ".json")
+    more = [inert(p.name) for p in sorted(folder.iterdir()) if p.name.lower().endswith(endings)]
+    more = [name for name in more if name not in read]
+    tables = "tables are called interactions, users and items"
+    return [f"not read: {', '.join(more[:10])}; {tables}."] if more else []
 
 
 def _table_file(path: Path, role: str) -> TableFile:

@@ -1,8 +1,8 @@
 """A folder of tables becomes a Shop. Knows files and columns; knows no source and no task."""
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,10 @@ import pyarrow as pa
 from fsl.data import Shop
 from fsl.errors import InputError
 from fsl.reading import columns as content
-from fsl.reading import tablefile, textfile, validate
-from fsl.reading.folder import find_tables, rename, unused_columns
-from fsl.reading.sentences import Origin, listed, numbered_rows, sentence, show
+from fsl.reading import mend, tablefile, textfile, validate
+from fsl.reading.folder import NAMES, find_tables, rename, unread, unused_columns
+from fsl.reading.likely import of_the_future
+from fsl.reading.sentences import SHOWN, Origin, listed, numbered_rows, sentence, show
 from fsl.reading.tablefile import TableFile
 from fsl.reading.validate import KEYS, NUMBERS
 
@@ -45,24 +46,35 @@ def read_shop(
     """
     if duplicates not in (None, "last", "mean"):
         raise InputError(f"duplicates is {show(duplicates)}, expected 'last' or 'mean'.")
+    if not str(folder).strip():
+        raise InputError(
+            f"{str(folder)!r} is no folder, expected the name of one ('.' is this one)."
+        )
     files = find_tables(Path(folder))
     found = read_tables(files, columns or {})
-    notes = [note for table in found.values() for note in table.notes]
+    notes = unread(Path(folder), files) + [n for table in found.values() for n in table.notes]
+    log = found["interactions"]
     if drop_unknown:
-        notes += _drop_unknown(found)
+        log.frame, said = mend.drop_unknown(_frames(found), log.origin.label)
+        notes += said
     if duplicates:
-        notes += _resolve_duplicates(found["interactions"], duplicates)
+        log.frame, said = mend.resolve_duplicates(log.frame, log.origin, duplicates)
+        notes += said
     name = Path(folder).resolve().name or "shop"
     return build_shop(found, name=name, notes=tuple(notes))
 
 
 def build_shop(found: Mapping[str, Table], **about) -> Shop:
     """The checked Shop of tables as read, or InputError with every problem they have."""
-    frames = {role: found[role].frame if role in found else None for role in KEYS}
+    frames = _frames(found)
     origins = {role: table.origin for role, table in found.items()}
     earlier = {role: table.problems for role, table in found.items()}
     validate.check(frames, origins, earlier)
     return Shop(**frames, **about)
+
+
+def _frames(found: Mapping[str, Table]) -> dict[str, pd.DataFrame | None]:
+    return {role: found[role].frame if role in found else None for role in KEYS}
 
 
 def read_tables(files: Mapping[str, TableFile], columns: Mapping[str, str]) -> dict[str, Table]:
@@ -94,12 +106,8 @@ def _header(header: object) -> list[str]:
 
 def _read(file: TableFile, role: str, header: object, names: list[str]) -> Table:
     malformed, raw, pieces = [], {}, {name: [] for name in names if name}
-    if isinstance(header, textfile.Layout):
-        batches = textfile.text_batches(file, header, malformed)
-    else:
-        batches = tablefile.parquet_batches(file, header)
     padded, n_rows = 0, 0
-    for batch in batches:
+    for batch in _batches(file, header, malformed):
         for name, array in zip(names, batch, strict=True):
             if name in KEYS[role]:
                 array, n_padded = content.as_ids(array)
@@ -114,6 +122,12 @@ def _read(file: TableFile, role: str, header: object, names: list[str]) -> Table
     return _table(file, role, header, names, pieces, raw, malformed, padded)
 
 
+def _batches(file: TableFile, header: object, malformed: list) -> Iterator[list[pa.Array]]:
+    if isinstance(header, textfile.Layout):
+        return textfile.text_batches(file, header, malformed)
+    return tablefile.parquet_batches(file, header)
+
+
 def _table(file, role, header, names, pieces, raw, malformed, padded) -> Table:
     frame = pd.DataFrame({name: _series(arrays) for name, arrays in pieces.items()}, copy=False)
     is_text = isinstance(header, textfile.Layout)
@@ -126,11 +140,32 @@ def _table(file, role, header, names, pieces, raw, malformed, padded) -> Table:
     if role != "interactions":
         types = dict(zip(names, header.types or [], strict=False)) if is_text else {}
         for name in frame.columns.difference(KEYS[role]):
-            frame[name] = content.as_feature(frame[name], types.get(name))
+            declared = "token" if name in NAMES[role] else types.get(name)
+            frame[name], said = content.as_feature(frame[name], declared)
+            table.notes += of_the_future(frame[name], file.label)
+            table.notes += [f"{file.label}: the column {show(name)} {said}."] if said else []
             table.problems += _not_numbers(frame[name], types.get(name), origin)
-    elif "timestamp" in frame and is_text:
-        table.notes += content.compact_dates(frame, file.label)
+        return table
+    if any("," in text for text in raw.get("rating", {}).values()):
+        table.notes += _ratings_with_commas(file, header, names.index("rating"), frame, raw)
+    if "timestamp" in frame:
+        if is_text or not pa.types.is_temporal(header.schema_arrow.types[names.index("timestamp")]):
+            table.notes += content.compact_dates(frame, file.label)
+        table.notes += content.early_times(frame, file.label)
     return table
+
+
+def _ratings_with_commas(file, header, place: int, frame: pd.DataFrame, raw: dict) -> list[str]:
+    """Read the ratings once more, as decimals with commas if that is what they are; a note if so."""
+    texts = _series([batch[place] for batch in _batches(file, header, [])]).fillna("")
+    ratings = content.decimal_commas(texts)
+    if ratings is None:
+        return []
+    frame["rating"] = ratings
+    wrong = np.flatnonzero(ratings.isna())[:SHOWN]
+    raw["rating"] = {int(row): texts[row] for row in wrong}
+    name = show(_header(header)[place])
+    return [f"{file.label}: the column {name} has decimal commas and is read as numbers."]
 
 
 def _not_numbers(values: pd.Series, declared: str | None, origin: Origin) -> list[str]:
@@ -162,41 +197,3 @@ def _notes(file: TableFile, header: object, names: list[str], padded: int) -> li
     if padded:
         notes.append(f"{file.label}: spaces around ids were taken off: {padded:,}.")
     return notes
-
-
-def _drop_unknown(found: dict[str, Table]) -> list[str]:
-    table = found["interactions"]
-    given = {role: found[role].frame if role in found else None for role in ("users", "items")}
-    unknown = np.zeros(len(table.frame), bool)
-    for key in ("user", "item"):
-        unknown |= validate.unknown_rows(table.frame, given[key + "s"], key)
-    if unknown.all() and len(unknown):
-        raise InputError(f"{table.origin.label}: no interaction is of a known user and item.")
-    found["interactions"] = replace(table, frame=table.frame[~unknown])
-    n, of = int(unknown.sum()), len(unknown)
-    return [f"{n:,} of {of:,} interactions were dropped: user or item not known."] if n else []
-
-
-def _resolve_duplicates(table: Table, how: str) -> list[str]:
-    frame = table.frame
-    if how == "mean" and "label" in frame and "rating" not in frame:
-        raise InputError(
-            "--duplicates mean needs ratings; labels are 0 or 1, so use --duplicates last."
-        )
-    if validate.table_problems(frame, "interactions", table.origin):
-        return []
-    early = validate.repeated_rows(frame, keep="last")
-    if how == "mean" and "rating" in frame:
-        frame = frame.assign(rating=_mean_rating(frame))
-    table.frame = frame[~early]
-    n = int(early.sum())
-    kept = "their mean" if how == "mean" else "the last"
-    said = f"{n:,} of {len(early):,} interactions repeat another: {kept} is kept."
-    return [said] if n else []
-
-
-def _mean_rating(frame: pd.DataFrame) -> pd.Series:
-    keys = [c for c in ("user", "item", "timestamp", "scene") if c in frame]
-    again = validate.repeated_rows(frame, keep=False)
-    means = frame[again].groupby(keys, sort=False, dropna=False)["rating"].transform("mean")
-    return frame["rating"].where(~again, means.reindex(frame.index))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 SHOWN = 10
+IN_EXCEL = "(in Excel: save as 'CSV UTF-8')"
 
 
 def numbered_rows(rows: Sequence[int]) -> list[int]:

@@ -13,17 +13,22 @@ import pyarrow.parquet
 from tqdm import tqdm
 
 from fsl.errors import InputError
+from fsl.reading.sentences import IN_EXCEL, inert
 
 BATCH = 1 << 17
 LARGE = 50 << 20
+# What Arrow raises of bytes that are not what they should be.
+DAMAGED = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
+UTF_16 = "UTF-16 text"
+SPREADSHEET = "a zip archive or a spreadsheet"
 MAGIC = {
     b"\x1f\x8b": "gzip",
     b"PAR1": "Parquet",
-    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    b"PK\x03\x04": SPREADSHEET,
     b"%PDF": "a PDF",
     b"SQLite": "an SQLite database",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
+    b"\xff\xfe": UTF_16,
+    b"\xfe\xff": UTF_16,
 }
 
 
@@ -62,10 +67,9 @@ def check_content(file: TableFile) -> None:
         return
     if found or wanted:
         said = f"the content is {found or 'not ' + wanted}"
-        hint = " in UTF-8" if found == "UTF-16 text" else ""
-        raise InputError(
-            f"{file.label}: {said}, expected {wanted or 'text'}{hint} as the ending says."
-        )
+        expected = f"{wanted or 'text'}{' in UTF-8' if found == UTF_16 else ''} as the ending says"
+        hint = f" {IN_EXCEL}" if found in (UTF_16, SPREADSHEET) and not wanted else ""
+        raise InputError(f"{file.label}: {said}, expected {expected}{hint}.")
 
 
 def progress(file: TableFile, verb: str, total: int) -> tqdm:
@@ -78,9 +82,11 @@ def progress(file: TableFile, verb: str, total: int) -> tqdm:
 def open_parquet(file: TableFile) -> pa.parquet.ParquetFile:
     """The Parquet file, or InputError if it is cut short or damaged."""
     try:
-        return pa.parquet.ParquetFile(file.open())
-    except (pa.ArrowInvalid, OSError) as error:
-        said = str(error).splitlines()[0]
+        parquet = pa.parquet.ParquetFile(file.open())
+        "".join(parquet.schema_arrow.names).encode()  # names that are not UTF-8 fail here
+        return parquet
+    except DAMAGED as error:
+        said = _first_line(error)
         raise InputError(
             f"{file.label}: the Parquet content is cut short or damaged ({said})."
         ) from None
@@ -91,11 +97,16 @@ def parquet_batches(file: TableFile, parquet: pa.parquet.ParquetFile) -> Iterato
     with progress(file, "reading", file.size) as bar:
         try:
             for batch in parquet.iter_batches(batch_size=BATCH):
+                batch.validate(full=True)
                 yield [_plain(column) for column in batch.columns]
                 bar.update(file.size * batch.num_rows // max(parquet.metadata.num_rows, 1))
-        except (pa.ArrowInvalid, OSError) as error:
-            said = str(error).splitlines()[0]
+        except DAMAGED as error:
+            said = _first_line(error)
             raise InputError(f"{file.label}: the Parquet content is damaged ({said}).") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return inert((str(error).splitlines() or [type(error).__name__])[0])[:200]
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from fsl.errors import InputError
-from fsl.reading.sentences import SHOWN, show
+from fsl.reading.sentences import IN_EXCEL, SHOWN, show
 from fsl.reading.tablefile import TableFile, progress
 
 CHUNK = 1 << 20
@@ -67,7 +67,7 @@ def _check_text(chunk: bytes, decoder, line: int, file: TableFile, final: bool =
     except UnicodeDecodeError as error:
         line += error.object[: error.start].count(b"\n")
         byte = error.object[error.start]
-        said = f"byte 0x{byte:02x} is not UTF-8, expected a file saved as UTF-8"
+        said = f"byte 0x{byte:02x} is not UTF-8, expected a file saved as UTF-8 {IN_EXCEL}"
         raise InputError(f"{file.label}, line {line}: {said}.") from None
     if b"\0" in chunk:
         line += chunk[: chunk.index(b"\0")].count(b"\n")
@@ -170,9 +170,12 @@ def lines_of(file: TableFile, layout: Layout, rows: Sequence[int]) -> list[int]:
 def width_problem(file: TableFile, layout: Layout, n_malformed: int) -> str:
     """The sentence for rows with too many or too few fields."""
     n = len(layout.header)
-    wrong = ((line, len(r)) for line, r in records(file, layout) if len(r) != n)
+    wrong = ((line, r) for line, r in records(file, layout) if len(r) != n)
     first = [pair for pair, _ in zip(wrong, range(SHOWN), strict=False)]
-    line, width = first[0]
+    for line, record in first:
+        if any("\n" in text for text in record):
+            return f"{file.label}, line {line}: an opening quote is not closed, expected a closing quote."
+    line, width = first[0][0], len(first[0][1])
     text = f"{file.label}, line {line}: {width} field{'s' * (width != 1)}, expected {n} as in the header"
     if n_malformed > 1:
         more = f" and {n_malformed - SHOWN:,} more" if n_malformed > SHOWN else ""

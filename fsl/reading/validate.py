@@ -6,25 +6,21 @@ import numpy as np
 import pandas as pd
 
 from fsl.errors import InputError
-from fsl.reading.columns import as_numbers, as_seconds
-from fsl.reading.sentences import Origin, inert, listed, sentence, show
+from fsl.reading.columns import LARGEST, as_labels, as_numbers, as_seconds, iso_of_german
+from fsl.reading.likely import missing_column
+from fsl.reading.sentences import Origin, listed, sentence, show
 
 KEYS = {"interactions": ("user", "item"), "users": ("user",), "items": ("item",)}
 NUMBERS = ("rating", "label", "timestamp")
+YEAR_1 = -62_135_596_800.0
 YEAR_3000 = 32_503_680_000.0
+LARGEST_RATING = 1e6
+CONVERT = {"rating": as_numbers, "label": as_labels, "timestamp": as_seconds}
 NO_IDS = ("", "null", "NULL", "nan", "NaN", "None", "<NA>", "\\N")
 EXPECTED = {
     "rating": "a finite number",
     "label": "0 or 1",
     "timestamp": "Unix seconds or an ISO 8601 time such as 2024-05-31T18:00:00",
-}
-LIKELY = {
-    "user": ("user", "customer", "client", "member", "buyer", "visitor", "account", "reviewer"),
-    "item": ("item", "movie", "product", "phone", "article", "asin", "sku", "book", "good"),
-    "rating": ("rating", "star", "score", "grade", "note"),
-    "timestamp": ("time", "date", "created", "when"),
-    "label": ("label", "click", "bought", "purchase", "target"),
-    "scene": ("scene", "channel", "context", "source"),
 }
 
 
@@ -36,8 +32,7 @@ def typed(table: pd.DataFrame, role: str) -> pd.DataFrame:
             table[column] = table[column].astype(table[column].cat.categories.dtype)
     if role == "interactions":
         for column in table.columns.intersection(NUMBERS):
-            convert = as_seconds if column == "timestamp" else as_numbers
-            table[column] = convert(table[column])
+            table[column] = CONVERT[column](table[column])
     return table
 
 
@@ -55,24 +50,6 @@ def table_problems(table: pd.DataFrame, role: str, origin: Origin) -> list[str]:
             problems += _number_problems(table[column], origin)
         return problems
     return problems + _feature_problems(table, origin)
-
-
-def missing_column(key: str, columns: Sequence[object], origin: Origin) -> str:
-    """The sentence for a column that is not there, with the likely one if there is one."""
-    seen = ", ".join(show(str(c)) for c in columns) or "none"
-    likely = next((c for c in map(str, columns) if _likely(key, c)), None)
-    hint = ""
-    if origin.by_option:
-        hint = f"; name yours with --column {key}={inert(likely) if likely else 'THEIRS'}"
-    elif likely:
-        hint = f" (is it {show(likely)}?)"
-    return f"{origin.label}: there is no column {key!r}; the columns are {seen}{hint}."
-
-
-def _likely(key: str, column: str) -> bool:
-    name = column.lower()
-    plain = len(name) <= 30 and name.replace(" ", "_").replace("-", "_").isidentifier()
-    return plain and any(word in name for word in LIKELY[key]) and "agent" not in name
 
 
 def _key_problems(keys: pd.Series, origin: Origin, role: str) -> list[str]:
@@ -118,9 +95,15 @@ def _number_problems(values: pd.Series, origin: Origin) -> list[str]:
         bad |= ~np.isin(values.to_numpy(), (0.0, 1.0))
     problems = _value_sentence(values, bad, origin, f"expected {EXPECTED[values.name]}")
     if values.name == "timestamp":
-        late = ~bad & (values.to_numpy() > YEAR_3000)
+        early, late = ~bad & (values.to_numpy() < YEAR_1), ~bad & (values.to_numpy() > YEAR_3000)
+        said = "expected Unix seconds; before the year 1"
+        problems += _value_sentence(values, early, origin, said)
         said = "expected Unix seconds; after the year 3000, so divide by 1000 if these are milliseconds"
         problems += _value_sentence(values, late, origin, said)
+    if values.name == "rating":
+        huge = ~bad & (np.abs(values.to_numpy()) > LARGEST_RATING)
+        said = "expected a rating between -1000000 and 1000000"
+        problems += _value_sentence(values, huge, origin, said)
     return problems
 
 
@@ -129,15 +112,29 @@ def _value_sentence(values: pd.Series, bad: np.ndarray, origin: Origin, said: st
     if not len(rows):
         return []
     seen = origin.raw.get(values.name, {}).get(rows[0], values.loc[rows[0]])
-    seen = "empty" if isinstance(seen, str) and not seen.strip() else show(seen)
-    return [sentence(origin, rows, values.name, f"{seen}, {said}")]
+    shown = "empty" if isinstance(seen, str) and not seen.strip() else show(seen)
+    said += _as_expected(str(seen), values.name)
+    return [sentence(origin, rows, values.name, f"{shown}, {said}")]
+
+
+def _as_expected(seen: str, column: str) -> str:
+    if column == "timestamp" and (iso := iso_of_german(seen)):
+        return f"; write {iso}"
+    return " with a decimal point" if column == "rating" and "," in seen else ""
 
 
 def _feature_problems(table: pd.DataFrame, origin: Origin) -> list[str]:
     numeric = table.select_dtypes("number")
-    infinite = [(c, np.isinf(numeric[c].to_numpy("float64", na_value=np.nan))) for c in numeric]
-    said = "expected a finite number or nothing"
-    return [p for c, bad in infinite for p in _value_sentence(table[c], bad, origin, said)]
+    problems = []
+    for column in numeric:
+        size = np.abs(numeric[column].to_numpy("float64", na_value=np.nan))
+        huge = (size > LARGEST) & ~np.isinf(size)
+        for bad, said in (
+            (np.isinf(size), "a finite number"),
+            (huge, "a number up to 1e15 in size"),
+        ):
+            problems += _value_sentence(table[column], bad, origin, f"expected {said} or nothing")
+    return problems
 
 
 def unknown_rows(interactions: pd.DataFrame, table: pd.DataFrame | None, key: str) -> np.ndarray:
@@ -178,6 +175,8 @@ def cross_problems(
     ]
     if not {"user", "item"} <= set(interactions.columns) or any(map(_is_mixed, keys)):
         return []
+    if interactions.empty:
+        return []
     problems = []
     for key in ("user", "item"):
         rows = interactions.index[unknown_rows(interactions, tables[key + "s"], key)].to_numpy()
@@ -216,7 +215,9 @@ def check(
     """Raise InputError with every problem of the tables (and `earlier` ones), each file's first ten."""
     problems = []
     for role in [role for role in tables if tables[role] is not None]:
-        own = [*(earlier or {}).get(role, ()), *table_problems(tables[role], role, origins[role])]
+        own = [*(earlier or {}).get(role, ())]
+        if not own or len(tables[role]):  # rows that cannot be read are no missing rows
+            own += table_problems(tables[role], role, origins[role])
         own += cross_problems(tables, origins) if role == "interactions" else []
         problems += listed(own, origins[role].label)
     if problems:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 REFUSAL = "InputError"  # fsl.errors: the notebook works, but not on this data or with this value
+FOLDERS = re.compile(r"""(?<![\w.…~:/<])/(?:[^\s/:'"<>]+/)+""")
 ADDRESS = re.compile(r"https?://([^/\s]+)/\S*[^\s.,:;)]")
 
 
@@ -23,14 +24,23 @@ def sentence(error: Mapping, width: int = 400) -> str:
     return textwrap.shorten(": ".join(filter(None, words)), width, placeholder=" …")
 
 
-def short(reason: str) -> str:
-    """The reason with hosts for addresses and no private paths."""
-    return without_paths(ADDRESS.sub(r"\1", reason))
+def why_not_run(reason: str, source: str) -> str:
+    """The reason with hosts for addresses and no private paths, and what can be done about it."""
+    remedy = f" `fsl data fetch {source}` with a network, or set FSL_DATA."
+    short = without_paths(ADDRESS.sub(r"\1", reason))
+    return short + (remedy if "cannot be fetched" in reason else "")
 
 
 def without_paths(text: str) -> str:
     """The text with "…" for where this machine keeps its packages, the project and its user's files."""
     return _private().sub("…", text)
+
+
+def without_folders(value):
+    """A text, or a record's texts, with "…" for the folders of absolute paths: a file's name is left."""
+    if isinstance(value, Mapping):
+        return {name: without_folders(part) for name, part in value.items()}
+    return FOLDERS.sub("…/", without_paths(value)) if isinstance(value, str) else value
 
 
 @cache

@@ -30,7 +30,8 @@ ALIASES = (
     ("\\rVert", "\\|"),
 )
 
-DASH, MACRON = "\u2015", "\u00af"  # latex2mathml's \\overline is a dash, which no font stretches
+# latex2mathml writes \overline as a dash, which does not stretch; the stylesheet draws `bar` as a line.
+BARS = ("\u2015", "&#x02015;")
 
 
 def mathml(tex: str, block: bool = False) -> str:
@@ -55,11 +56,11 @@ def _checked(element: Element) -> Element | None:
     if element.tag not in TAGS or re.match(r"\\\w|&$", text):
         return None
     attributes = {name: value for name, value in element.attrib.items() if name in ATTRIBUTES}
-    if element.tag == "mo" and text == DASH:
-        text, attributes = MACRON, {"stretchy": "true"}
-    copy = Element(element.tag, attributes)
+    copy, children = Element(element.tag, attributes), list(element)
+    if element.tag == "mover" and children[1:] and children[1].text in BARS:
+        copy, children = Element("mrow", {"class": "bar"}), children[:1]
     copy.text = text
-    for child in element:
+    for child in children:
         checked = _checked(child)
         if checked is None:
             return None

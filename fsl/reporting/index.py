@@ -36,7 +36,8 @@ def build(folders: Sequence[Path], gone: Iterable[str] = ()) -> str:
     What stands in an earlier folder hides its namesake in a later one.
     gone: names of files that are about to be removed, so that nothing links to them.
     """
-    entries = sorted(sidecars(folders).values(), key=lambda entry: entry["stem"])
+    entries = list(sidecars(folders).values())
+    entries.sort(key=lambda entry: (entry["status"] == "not run", entry["stem"]))
     entries.sort(key=lambda entry: (entry["run"], entry["notebook"]), reverse=True)
     seen: set[str] = set()
     for entry in entries:

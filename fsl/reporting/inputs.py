@@ -1,6 +1,7 @@
 """The data of a report as its notebooks get it: a source's name or a checked folder, with a label and a checksum."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from fsl.errors import InputError
 
 # Seconds that a run waits for a source that is not on this machine: by default, through pip, and asked for by name.
 PATIENCE, PATIENCE_WITH_PIP, SECONDS = 10.0, 60.0, 120.0
+LABEL = 60  # characters, and twice as many bytes: four file names with a notebook's name fit in 255
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,13 @@ def from_word(word: str, read_options: Mapping[str, object]) -> Data:
     return Data(str(folder), _label(folder), False, True, _folder_checksum(folder), has_target)
 
 
+def identity(word: str) -> str:
+    """The same for every way to write one data set: a source's name, else the folder's whole path."""
+    from fsl.sources import SOURCES
+
+    return word if word in SOURCES else str(Path(word).resolve())
+
+
 @cache
 def from_name(name: str) -> Data:
     """A source that a notebook runs on by default. One that cannot be had in time says why in `missing`."""
@@ -64,17 +73,33 @@ def from_name(name: str) -> Data:
 def _source(name: str, seconds: float) -> Data:
     from fsl.sources import SOURCES, load
 
-    source = SOURCES[name]
+    source, shop = SOURCES[name], load(name, timeout=seconds)
     if source.simulated:
-        return Data(name, name, True)
-    shop = load(name, timeout=seconds)
+        return Data(name, name, True, checksum=_tables_checksum(shop))
     checksum = hashlib.sha256("".join(file.sha256 for file in source.files).encode()).hexdigest()
     return Data(name, name, False, False, checksum, shop.target is not None)
 
 
+def _tables_checksum(shop) -> str:
+    """One sha256 over the tables that the code made just now; there is no file to check."""
+    tables = (shop.interactions, shop.users, shop.items)
+    texts = (table.to_csv(index=False) for table in tables if table is not None)
+    return hashlib.sha256("".join(texts).encode()).hexdigest()
+
+
 def _label(folder: Path) -> str:
-    """The last part of the path, as it may stand in a file name and a link."""
-    return re.sub(r"[^\w.-]+", "-", folder.name).strip("-.") or "data"
+    """The last part of the path, as it may stand in a file name and a link; never a source's name."""
+    from fsl.sources import SOURCES
+
+    label = re.sub(r"[^\w.-]+", "-", folder.name).strip("-.") or "data"
+    if label.casefold() in SOURCES:
+        return f"{label}-folder"
+    short = label[:LABEL].encode()[: 2 * LABEL].decode(errors="ignore")
+    return label if short == label else f"{short}-{_short_hash(folder.name)}"
+
+
+def _short_hash(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
 
 
 def _folder_checksum(folder: Path) -> str:

@@ -46,6 +46,10 @@ SILENT = {
     "head",
 }
 STYLES = {"color", "background-color", "font-weight", "font-style", "text-align", "text-decoration"}
+COLOURS = {"rgb", "rgba", "hsl", "hsla"}  # the only functions a style may call
+DECLARATION = re.compile(r"\s*[a-zA-Z-]+\s*:[\w\s#%.,()/!+-]*")
+FUNCTION = re.compile(r"([\w-]*)\s*\(")
+LINK_SCHEMES = {"http", "https", "mailto"}
 PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
 NO_PICTURE = re.compile(r"<img(?![^>]* src=)[^>]*>")
 NOTEBOOK_LINK = re.compile(r"(?:\./)?([\w-]+)\.ipynb")
@@ -89,12 +93,25 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
     if (tag, name) == ("img", "src"):
         return value if PICTURE.fullmatch(value) else None
     if (tag, name) == ("a", "href"):
-        if value.lower().startswith(("data:", "//")):
-            return None
-        return (
-            NOTEBOOK_LINK.sub(r"index.html#\1", value) if NOTEBOOK_LINK.fullmatch(value) else value
-        )
-    return value
+        return _link(value.strip())
+    return _style(value) if name == "style" else value
+
+
+def _link(address: str) -> str | None:
+    """As browsers read it: they skip blanks and line ends in front and inside, and turn \\ into /."""
+    read = re.sub(r"[\s\x00-\x1f]", "", address).lower()
+    scheme = re.match(r"([^/?#:]*):", read)
+    if "\\" in read or read.startswith("//") or (scheme and scheme[1] not in LINK_SCHEMES):
+        return None
+    name = NOTEBOOK_LINK.fullmatch(address)
+    return f"index.html#{name[1]}" if name else address
+
+
+def _style(declarations: str) -> str | None:
+    """Those of plain values and colours: nothing that could load, no escape that could hide it."""
+    kept = [part for part in declarations.split(";") if DECLARATION.fullmatch(part)]
+    kept = [part for part in kept if set(FUNCTION.findall(part.lower())) <= COLOURS]
+    return ";".join(kept) or None
 
 
 _CLEANER = nh3.Cleaner(

@@ -31,7 +31,8 @@ def environment() -> Environment:
     )
     found.filters["visible"] = lambda value: visible(str(value))
     found.filters["sentence"] = failure.sentence
-    found.filters["short"] = failure.short
+    found.filters["why_not_run"] = failure.why_not_run
+    found.filters["commands"] = _with_commands
     found.tests["refusal"] = failure.is_refusal
     found.globals["rounded"] = rounded
     found.filters["duration"] = duration
@@ -39,6 +40,11 @@ def environment() -> Environment:
         (TEMPLATES / "style.css").read_text(encoding="utf-8") + _code_style()
     )
     return found
+
+
+def _with_commands(text: str) -> Markup:
+    """Text in which `this` is code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", escape(visible(text))))
 
 
 def duration(seconds: float) -> str:

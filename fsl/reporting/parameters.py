@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fsl.errors import InputError
 
 TAG = "parameters"
+LARGEST_SEED = 2**32 - 1  # what NumPy takes
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,11 @@ def fit_texts(
     wrong = [name for name in texts if name not in known]
     problems = [_unknown(name, known, notebook) for name in wrong]
     values = {}
-    for name in texts.keys() & known.keys():
+    for name in (name for name in texts if name in known):
         default = known[name].default
         try:
             values[name] = fit(_value(texts[name], default), default)
+            check_range(name, values[name])
         except ValueError as error:
             problems.append(f"{notebook}: parameter {name} {error}, not {texts[name]!r}")
     if problems:
@@ -103,6 +105,21 @@ def check_names(names: Iterable[str], known: Mapping[str, Parameter], notebook: 
     problems = [_unknown(name, known, notebook) for name in names if name not in known]
     if problems:
         raise InputError(*problems)
+
+
+def check_range(name: str, value: object) -> None:
+    """Raises ValueError saying what a count, a seed or the list of shots must be, by its name."""
+    if type(value) is int and name.startswith(("n_", "max_")) and value < 1:
+        raise ValueError("wants a whole number of at least 1")
+    if type(value) is int and name == "seed" and not 0 <= value <= LARGEST_SEED:
+        raise ValueError(f"wants a whole number from 0 to {LARGEST_SEED} (2**32 - 1)")
+    if name == "shots" and isinstance(value, (list, tuple)) and not _are_shots(value):
+        raise ValueError("wants at least one whole number, each of them 0 or more and given once")
+
+
+def _are_shots(value: list | tuple) -> bool:
+    whole = all(type(k) is int and k >= 0 for k in value)
+    return whole and 0 < len(value) == len(set(value))
 
 
 def _unknown(name: str, known: Mapping[str, Parameter], notebook: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 
 from fsl.errors import InputError
-from fsl.reporting.inputs import Data, from_name, from_word
+from fsl.reporting.inputs import Data, from_name, from_word, identity
 from fsl.reporting.parameters import (
     Parameter,
     check_names,
@@ -62,7 +62,8 @@ def notebooks_folder() -> Path:
 
 def choose(words: Sequence[str], every: bool, folder: Path) -> list[Path]:
     """The notebooks meant by `04_cold_start`, `04` or `04_cold_start.ipynb`; else the default run."""
-    found = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
+    paths = sorted(folder.glob("*.ipynb"))
+    found = {path.stem: path for path in paths if "--" not in path.stem}  # NAME--DATA is a report's
     if every:
         return list(found.values())
     chosen = [_named(word, found) for word in words or DEFAULT_RUN]
@@ -129,7 +130,10 @@ def _asked_data(request: Request, read: Iterable) -> list[Data]:
             raise InputError(
                 *(f"{name} takes no data, so --data is refused for it" for name in without)
             )
-    data = [from_word(word, request.read_options) for word in dict.fromkeys(request.data)]
+    words: dict[str, str] = {}
+    for word in request.data:
+        words.setdefault(identity(word), word)
+    data = [from_word(word, request.read_options) for word in words.values()]
     if request.read_options and not any(item.is_folder for item in data):
         raise InputError(
             "--column, --drop-unknown and --duplicates are for folders: give --data FOLDER"
@@ -155,12 +159,12 @@ def _data_of(name: str, known: Mapping[str, Parameter], asked: Sequence[Data]) -
 def _values(
     request: Request, name: str, known: Mapping[str, Parameter], texts: Mapping[str, str]
 ) -> dict:
-    """Preset, then `--seed`, then `-p`: later ones win."""
+    """Preset, then `--seed` and `-p`, which win."""
     preset = PRESETS.get(name, Preset())
     sized = dict(preset.quick if request.quick else preset.report)
-    seed = {} if request.seed is None else {"seed": request.seed}
-    check_names([*sized, *seed], known, name)
-    return sized | seed | fit_texts(texts, known, name)
+    seed = {} if request.seed is None else {"seed": str(request.seed)}
+    check_names(sized, known, name)
+    return sized | fit_texts({**texts, **seed}, known, name)
 
 
 def _job(

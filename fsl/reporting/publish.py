@@ -22,6 +22,7 @@ except ImportError:  # Windows: two reports at once into one folder are the user
     fcntl = None
 
 STAGE, READY = ".staging", "ready"
+POLITE = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
@@ -102,13 +103,31 @@ def _roll_forward(out: Path) -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Ctrl-C and a polite kill wait out the few renames."""
+def stoppable() -> Iterator[None]:
+    """A polite kill and a closed terminal are like Ctrl-C, so that no kernel outlives the report."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    stops = (signal.SIGINT, signal.SIGTERM)
-    before = {stop: signal.signal(stop, signal.SIG_IGN) for stop in stops}
+    before = {stop: signal.getsignal(stop) for stop in POLITE}
+    before = {
+        stop: now for stop, now in before.items() if now != signal.SIG_IGN
+    }  # as nohup sets it
+    for stop in before:
+        signal.signal(stop, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for stop, handler in before.items():
+            signal.signal(stop, handler)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C, a polite kill and a closed terminal wait out the few renames."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {stop: signal.signal(stop, signal.SIG_IGN) for stop in (signal.SIGINT, *POLITE)}
     try:
         yield
     finally:

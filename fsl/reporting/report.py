@@ -1,11 +1,8 @@
 """`fsl report`: runs the planned notebooks, makes their pages, publishes all of it at once."""
 
 import json
-import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,11 +11,13 @@ import nbformat
 
 from fsl.errors import InputError
 from fsl.reporting import index, page
-from fsl.reporting.execute import Executed, Kernels, Progress, execute
+from fsl.reporting.execute import Kernels, Progress, execute
+from fsl.reporting.failure import without_folders
 from fsl.reporting.plan import Job, Request, notebooks_folder, plan
-from fsl.reporting.publish import commit, opened
+from fsl.reporting.publish import commit, opened, stoppable
 from fsl.reporting.stamp import stamp
 from fsl.reporting.told import replaced_by_quick, tell
+from fsl.reporting.unplaced import unplaced, without
 
 THREADS = 1  # the same on every machine and for every --jobs, so that numbers are
 ENDINGS = (".html", ".ipynb", ".parquet", ".json")
@@ -47,9 +46,10 @@ def run_report(
     if jobs < 1:
         raise InputError(f"--jobs wants a whole number above 0, not {jobs}")
     folder = notebooks_folder()
-    planned = plan(request, folder)
     out = (out or folder.parent / "reports").resolve()
-    with _stoppable(), opened(out) as stage:
+    _refuse_project(out, folder.resolve())
+    planned = plan(request, folder)
+    with stoppable(), opened(out) as stage:
         run = Run(stage, out, _now(), stamp(THREADS), Kernels(THREADS), with_code)
         entries = _run_all(planned, run, jobs)
         names, gone = _changes(entries, stage)
@@ -60,17 +60,11 @@ def run_report(
     return int(any(entry["status"] == "failed" for entry in entries))
 
 
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """A polite kill is handled like Ctrl-C, so that no kernel outlives the report."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _refuse_project(out: Path, notebooks: Path) -> None:
+    """A report among notebooks or code would be taken for them by the next run, or by the tests."""
+    own = (notebooks, Path(__file__).resolve().parents[1])
+    if any(out.is_relative_to(place) for place in own) or (out / "pyproject.toml").exists():
+        raise InputError(f"--out {out} is the project's own place: give a folder for reports alone")
 
 
 def _now() -> str:
@@ -99,8 +93,12 @@ def _run_one(job: Job, run: Run) -> dict:
     done = execute(job.notebook, run.stage / f".{job.stem}.ipynb", given, run.kernels, progress)
     text = nbformat.writes(done.notebook).replace(json.dumps(str(run.stage))[1:-1] + "/", "")
     notebook = nbformat.reads(text, as_version=4)
-    entry = _entry(job, run, began) | _outcome(notebook, done)
-    _write(run.stage / f"{job.stem}.ipynb", text)
+    error = done.error
+    if job.data and job.data.is_folder:
+        notebook = unplaced(notebook, job.data.value, job.data.label)
+        error = without(error, job.data.value, job.data.label)
+    entry = _entry(job, run, began) | _outcome(notebook, done.seconds, error)
+    _write(run.stage / f"{job.stem}.ipynb", nbformat.writes(notebook))
     _write(run.stage / f"{job.stem}.html", page.render(notebook, entry, run.with_code))
     _write_sidecar(run.stage, entry)
     return entry
@@ -143,7 +141,7 @@ def _parameters(job: Job) -> list[dict]:
         rows.append(
             {
                 "name": known.name,
-                "value": value,
+                "value": without_folders(value),
                 "default": known.default,
                 "changed": changed,
                 "note": known.note,
@@ -152,20 +150,23 @@ def _parameters(job: Job) -> list[dict]:
     return rows
 
 
-def _outcome(notebook, done: Executed) -> dict:
+def _outcome(notebook, seconds: float, error: Mapping | None) -> dict:
     return {
-        "status": "failed" if done.error else "ok",
-        "seconds": round(done.seconds, 1),
+        "status": "failed" if error else "ok",
+        "seconds": round(seconds, 1),
         "headline": page.headline_of(notebook),
-        "error": done.error,
+        "error": without_folders(error),
     }
 
 
 def _not_run(job: Job, run: Run) -> dict:
     """A source that cannot be had: a row that says so, or a note on an earlier report, which stays."""
     earlier = index.sidecars([run.out]).get(job.stem)
-    entry = _entry(job, run, run.started) | {"status": "not run", "reason": job.data.missing}
-    note = {"when": run.started, "why": job.data.missing}
+    entry = _entry(job, run, run.started) | {
+        "status": "not run",
+        "reason": without_folders(job.data.missing),
+    }
+    note = {"when": run.started, "why": entry["reason"]}
     kept = earlier is not None and earlier["status"] != "not run"
     _write_sidecar(run.stage, {**earlier, "not_renewed": note} if kept else entry)
     return entry

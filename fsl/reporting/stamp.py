@@ -66,8 +66,7 @@ def lines(entry: Mapping) -> list[tuple[str, str]]:
 
 
 def _data(entry: Mapping) -> str:
-    """Simulated data have no file to check: the code and the seed are what they come from."""
+    """Simulated data are no files: the checksum is that of the tables which this commit makes."""
     name, checksum = entry["data"] or "none", entry["stamp"].get("checksum")
-    if entry["simulated"]:
-        return f"{name}: made on demand by this commit’s code, seed {entry['stamp'].get('seed')}"
-    return f"{name}, sha256 {checksum}" if checksum else name
+    made = " of the tables, which this commit makes on demand" if entry["simulated"] else ""
+    return f"{name}, sha256 {checksum}{made}" if checksum else name

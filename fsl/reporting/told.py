@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fsl.reading.sentences import inert
 from fsl.reporting import index
-from fsl.reporting.failure import sentence
+from fsl.reporting.failure import sentence, why_not_run
 from fsl.reporting.page import duration
 
 
@@ -20,7 +20,7 @@ def tell(entries: Sequence[Mapping], out: Path, larger: int) -> None:
     """One line per notebook, and where to look."""
     for entry in entries:
         if entry["status"] == "not run":
-            print(f"not run  {entry['stem']}: {entry['reason']}")
+            print(f"not run  {entry['stem']}: {inert(why_not_run(entry['reason'], entry['data']))}")
             continue
         why = f": {inert(sentence(entry['error']))}" if entry["error"] else ""
         took = duration(entry["seconds"])
