@@ -5,6 +5,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from fsl.errors import InputError
 
@@ -12,7 +13,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 done, 1 a run or writing failed, 2 bad input or usage, 130 Ctrl-C, 141 a closed pipe."""
+    """Run one command. Returns 0 done, 1 a run failed, 2 bad input or usage, 130 Ctrl-C, 141 nobody reads on."""
     try:
         try:
             return _run(argv)
@@ -22,20 +23,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        _discard_output()
+        _discard(sys.stdout, sys.stderr)
         return 141
     except OSError as error:
         if error.errno not in FULL:
             raise
-        _discard_output()
+        _discard(sys.stdout)
         print(f"fsl: the output cannot be written: {error.strerror}.", file=sys.stderr)
         return 1
 
 
-def _discard_output() -> None:
+def _discard(*streams: TextIO) -> None:
     """What is still to be written goes nowhere, so that Python does not complain of it at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 

@@ -242,3 +242,16 @@ def test_an_id_that_comes_again_counts_once():
 )
 def test_feasible_sizes(median, asked, n_query, expected):
     assert feasible_sizes(median, asked, n_query) == expected
+
+
+def test_huge_numbers_of_tables_by_hand_are_refused():
+    items = pd.DataFrame({"item": ["a", "b"], "price": [1e16, 2]})
+    assert refused(pd.DataFrame({**LOG, "rating": [1, 2, 1e9]}), None, items) == [
+        "interactions, row 3, column 'rating': 1000000000, expected a rating between -1000000 and 1000000.",
+        "items, row 1, column 'price': 1e+16, expected a number up to 1e15 in size or nothing.",
+    ]
+
+
+@pytest.mark.parametrize("label", [[True, False, True], ["True", "false", "1"], [1, 0, 1]])
+def test_labels_may_be_true_and_false(label):
+    assert shop(label=label).interactions["label"].tolist() == [1.0, 0.0, 1.0]

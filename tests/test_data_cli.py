@@ -1,5 +1,6 @@
 """`fsl data` as a person types it: exit codes, sentences, nothing that reaches the terminal raw."""
 
+import os
 import subprocess
 import sys
 
@@ -200,3 +201,45 @@ def test_help_imports_nothing_heavy():
     code = "import sys, fsl.reading.cli; print({'pandas', 'torch', 'numpy', 'pooch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_check_of_no_folder(capsys):
+    said = "fsl: '' is no folder, expected the name of one ('.' is this one).\n"
+    assert run(capsys, "check", "") == (2, "", said)
+
+
+@pytest.mark.parametrize("place", ["_run", "_add_data", "_add_report"])
+def test_ctrl_c_is_130(capsys, monkeypatch, place):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, place, stop)
+    assert run(capsys) == (130, "", "")
+
+
+def test_ctrl_c_while_importing(tmp_path):
+    (tmp_path / "pandas.py").write_text("raise KeyboardInterrupt")
+    shop_folder(tmp_path)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from fsl.cli import main; "
+    code += f"sys.exit(main(['data', 'check', {str(tmp_path)!r}]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize(("word", "code"), [("data", 141), ("--help", 0)])
+def test_nobody_reads_on(word, code):
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "fsl.cli", word]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk that is full")
+def test_output_that_cannot_be_written():
+    command = [sys.executable, "-m", "fsl.cli", "data"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "fsl: the output cannot be written: No space left on device.\n"
+    assert (done.returncode, done.stderr) == (1, said)

@@ -536,7 +536,7 @@ def test_a_difference_shows_its_sign_in_its_cell_and_on_the_page(numbers, messag
     assert str(number) == f"{message} {shown}"
     head = {"message": message, "unit": "stars"}
     head |= dict(zip(("value", "low", "high"), numbers, strict=True))
-    assert shown in Page(made(headline=head)).text
+    assert re.sub("[()]", "", shown) in Page(made(headline=head)).text
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
@@ -555,8 +555,11 @@ def test_a_headline_of_no_number_fails_where_it_is_made(bad):
         "/\\evil.example",
         " data:text/html,x",
         "java\nscript:x",
-    ]
-    + ["\t//evil.example", "/\n/evil.example", "&#32;javascript:x", "&#1;data:text/html,x"],
+        "\t//evil.example",
+        "/\n/evil.example",
+        "&#32;javascript:x",
+        "&#1;data:text/html,x",
+    ],
 )
 def test_a_link_that_a_browser_reads_otherwise_leads_nowhere(address):
     assert "href" not in clean(f'<a href="{address}">x</a>')
@@ -568,8 +571,15 @@ def test_a_good_link_is_kept_without_the_blanks_around_it():
 
 @pytest.mark.parametrize(
     "value",
-    ["url(https://evil.example/x)", "URL (x)", "image-set('x' 1x)", "u\\72l(x)", "url(data:x;a,b)"]
-    + ["-webkit-image-set(x)", "u/**/rl(x)"],
+    [
+        "url(https://evil.example/x)",
+        "URL (x)",
+        "image-set('x' 1x)",
+        "u\\72l(x)",
+        "url(data:x;a,b)",
+        "-webkit-image-set(x)",
+        "u/**/rl(x)",
+    ],
 )
 def test_a_style_that_could_load_is_dropped_and_the_rest_stays(value):
     html = clean(f'<span style="background-color:{value};color:rgb(1,2,3)">x</span>')

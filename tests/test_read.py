@@ -1,5 +1,6 @@
 """Folders of tables: every format, every bad input in its exact words."""
 
+import contextlib
 import gzip
 import io
 import os
@@ -458,3 +459,124 @@ def test_scenes_json_pipes_and_quoted_headers(tmp_path):
     binary = pd.DataFrame({"user": ["a"], "item": ["b"], "x": [b"\xff\xfe"]})
     folder(path, interactions__parquet=parquet(binary))
     assert refused(path)[0].startswith("interactions.parquet: the Parquet content is damaged (")
+
+
+def test_parquet_without_rows(tmp_path):
+    log = pd.DataFrame({"user": ["a"], "item": ["b"], "timestamp": [1e9]}).iloc[:0]
+    path = folder(tmp_path, interactions__parquet=parquet(log))
+    said = "interactions.parquet: there are no rows, expected one for each interaction."
+    for options in ({}, {"drop_unknown": True}, {"duplicates": "last"}):
+        assert refused(path, **options) == [said]
+
+
+def test_parquet_with_wrong_bytes(tmp_path):
+    log = pd.DataFrame({"user": ["anna", "bert"], "item": ["x", "y"], "colourful": ["q", "r"]})
+    whole = parquet(log)
+    said = "interactions.parquet: the Parquet content is "
+    path = folder(tmp_path, interactions__parquet=whole.replace(b"colourful", b"colo\xffrful"))
+    assert refused(path)[0].startswith(said + "cut short or damaged ('utf-8' codec can't decode")
+    folder(path, interactions__parquet=whole.replace(b"anna", b"an\xffa"))
+    assert refused(path)[0].startswith(said)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.data())
+def test_parquet_with_flipped_bytes_is_read_or_refused(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("shop")
+    times = pd.to_datetime(["2020-01-01"] * 2)
+    log = pd.DataFrame({"user": ["a", "b"], "item": [1, 2], "timestamp": times})
+    content = bytearray(parquet(log))
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=3)):
+        content[place] ^= data.draw(st.integers(1, 255))
+    folder(path, interactions__parquet=bytes(content))
+    with contextlib.suppress(InputError):
+        read_shop(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("u2,i2,1e7,5", "column 'rating': 10000000, expected a rating between -1000000 and 1000000."),
+        ("u2,i2,-1e300,5", "column 'rating': -1e+300, expected a rating between -1000000 and 1000000."),
+        ("u2,i2,4,-1e14", "column 'timestamp': -100000000000000, expected Unix seconds; before the year 1."),
+        ("u2,i2,4,1e300", "column 'timestamp': 1e+300, expected Unix seconds; after the year 3000, so "
+         "divide by 1000 if these are milliseconds."),
+    ],
+)  # fmt: skip
+def test_huge_numbers(tmp_path, line, said):
+    path = folder(tmp_path, interactions__csv=LOG + line + "\n")
+    assert refused(path) == ["interactions.csv, line 5, " + said]
+
+
+def test_huge_features_are_missing_values(tmp_path):
+    items = "item,price,cost\n007,1e300,1\ni2,-5,1e15\n"
+    shop = read_shop(folder(tmp_path, interactions__csv=LOG, items__csv=items))
+    assert np.isnan(shop.items["price"][0])
+    assert shop.items["price"][1] == -5
+    assert shop.items["cost"].tolist() == [1, 1e15]
+    assert shop.notes == (
+        "items.csv: the column 'price' has numbers beyond 1e15 in size (1), which become missing values.",
+    )
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_no_folder_is_not_this_folder(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(folder(tmp_path, interactions__csv=LOG))
+    said = f"{name!r} is no folder, expected the name of one ('.' is this one)."
+    assert refused(name) == [said]
+    assert len(read_shop(".").interactions) == 3
+
+
+@pytest.mark.parametrize("kind", ["int64", "int32", "float64", "str"])
+def test_parquet_days_are_days(tmp_path, kind):
+    log = pd.DataFrame({"user": ["a", "b"], "item": ["x", "y"], "timestamp": [20240531, 20240601]})
+    path = folder(tmp_path, interactions__parquet=parquet(log.astype({"timestamp": kind})))
+    shop = read_shop(path)
+    assert shop.interactions["timestamp"].tolist() == [1717113600.0, 1717200000.0]
+    assert shop.notes == ("interactions.parquet: timestamps such as 20240531 are read as days.",)
+    times = pd.to_datetime(log["timestamp"], unit="s")
+    folder(path, interactions__parquet=parquet(log.assign(timestamp=times)))
+    assert read_shop(path).interactions["timestamp"].tolist() == [20240531.0, 20240601.0]
+
+
+def test_timestamps_of_the_first_month(tmp_path):
+    log = "user,item,timestamp\na,b,0\na,c,2678399\n"
+    path = folder(tmp_path, interactions__csv=log)
+    assert read_shop(path).notes == (
+        "interactions.csv: all timestamps lie in January 1970: are they seconds?",
+    )
+    folder(path, interactions__csv=log + "a,d,2678400\n")
+    assert read_shop(path).notes == ()
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_an_opening_quote_in_a_middle_column(tmp_path, rows):
+    log = 'user,item,rating\na,"b,1\n' + "".join(f"a,c{i},3\n" for i in range(rows))
+    said = "interactions.csv, line 2: an opening quote is not closed, expected a closing quote."
+    assert refused(folder(tmp_path, interactions__csv=log)) == [said]
+    folder(tmp_path, interactions__csv="user,item,rating\nz,y,1\n" + log.partition("\n")[2])
+    assert refused(tmp_path) == [said.replace("line 2", "line 3")]
+
+
+def test_malformed_rows_are_not_missing_rows(tmp_path):
+    path = folder(tmp_path, interactions__csv="user,item\na\n")
+    assert refused(path) == ["interactions.csv, line 2: 1 field, expected 2 as in the header."]
+
+
+def test_labels_of_true_and_false(tmp_path):
+    log = "user,item,liked\na,b,true\na,c,FALSE\na,d, True\na,e,0\n"
+    shop = read_shop(folder(tmp_path, interactions__csv=log), columns={"label": "liked"})
+    assert shop.interactions["label"].tolist() == [1.0, 0.0, 1.0, 0.0]
+    folder(tmp_path, interactions__csv=log + "a,f,maybe\n")
+    assert refused(tmp_path, columns={"label": "liked"}) == [
+        "interactions.csv, line 6, column 'label': 'maybe', expected 0 or 1."
+    ]
+
+
+def test_features_that_may_hold_the_future(tmp_path):
+    items = "item,Avg_Rating,sales,price\n007,4.5,1,2\ni2,3,1,3\n"
+    shop = read_shop(folder(tmp_path, interactions__csv=LOG, items__csv=items))
+    assert shop.notes == (
+        "items.csv: the column 'Avg_Rating' is used as a feature; leave it out if it was computed "
+        "from these interactions.",
+    ), "one value only is no feature"

@@ -28,7 +28,16 @@ WORDS = {
     "scene": "scene channel context source kanal",
     "name": "name title model titel bezeichnung",
 }
-FUTURE = "rating ratings avg_rating average_rating mean_rating rating_count n_ratings sales popularity".split()
+FUTURE = {
+    "rating",
+    "ratings",
+    "avg_rating",
+    "average_rating",
+    "mean_rating",
+    "rating_count",
+    "n_ratings",
+}
+FUTURE |= {"sales", "popularity"}
 TWO_ANSWERS = {"0", "1", "0.0", "1.0", "true", "false", "yes", "no", "ja", "nein"}
 ISO_DATE = r"\d{4}-\d{2}-\d{2}([T ].*)?"
 
