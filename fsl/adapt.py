@@ -92,16 +92,16 @@ def _higher(net, loss, support, query, inner_lr, n_steps, first_order) -> Tensor
 
 
 def _loss_of(net, loss: Loss, inputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    """One task's loss; shapes that would broadcast without a word are refused."""
+    """One task's loss; predictions [n, 1] are refused: against targets [n] they would broadcast without a word."""
     predictions = net(inputs)
-    if predictions.shape[:1] != targets.shape[:1] or predictions.shape == (*targets.shape, 1):
+    if predictions.shape == (*targets.shape, 1):
         raise ValueError(
             f"net gives predictions {list(predictions.shape)}, expected {list(targets.shape)}"
         )
     value = loss(predictions, targets, mask)
-    if not isinstance(value, Tensor) or value.ndim:
+    if not isinstance(value, Tensor) or value.numel() != 1:
         raise ValueError(f"loss must give a scalar tensor for one task, got {value!r}")
-    return value
+    return value.reshape(())
 
 
 def _copy_of(net: nn.Module, inner_lr: float, differentiable: bool):

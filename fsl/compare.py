@@ -208,7 +208,7 @@ def contests(
         enough = cheapest_as_good(part, [*baselines, *contenders], metric, k)
         names = {"best simple": found.baseline, "best meta-learner": found.contender}
         gap = {"meta-learner minus simple": f"{found.gap:+}"}
-        lines.append({"users": partition, "K": k, "enough": enough, **names, **gap})
+        lines.append({"partition": partition, "K": k, "enough": enough, **names, **gap})
     return pd.DataFrame(lines)
 
 

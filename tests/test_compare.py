@@ -281,7 +281,7 @@ def test_contests_are_one_line_per_partition_and_number_of_shots():
         records_of(first), records_of(later, n_shots=3), records_of(later).assign(partition="cold"),
     ])  # fmt: skip
     found = contests(table, ["good"], ["new"], "rmse")
-    columns = ["users", "K", "enough", "best simple", "best meta-learner"]
+    columns = ["partition", "K", "enough", "best simple", "best meta-learner"]
     assert list(found) == [*columns, "meta-learner minus simple"]
     assert found[columns].to_numpy().tolist() == [
         ["user-cold", 1, "good", "good", "new"],
