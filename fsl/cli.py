@@ -52,8 +52,10 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         return args.run(args)
     except InputError as error:
+        from fsl.reading.sentences import inert
+
         for problem in error.problems:
-            print(f"fsl: {problem}", file=sys.stderr)
+            print(f"fsl: {inert(problem)}", file=sys.stderr)
         return 2
 
 
