@@ -64,6 +64,8 @@ class Kernels:
     def stop(self) -> None:
         """Kill every kernel that runs; no further one starts."""
         self.stopped.set()
+        # Sockets that lose their kernel complain, with a traceback, of what is meant.
+        logging.getLogger("tornado.general").setLevel(logging.CRITICAL + 1)
         for manager in self.started:
             process = getattr(manager.provisioner, "process", None)
             if process is not None and process.poll() is None:
