@@ -6,18 +6,18 @@ import torch
 from torch import Tensor
 
 from fsl.episodes import Examples
-from fsl.learners.base import Learner, mask_of
+from fsl.learners.base import mask_of
 from fsl.learners.baselines import ShrunkBias
-from fsl.learners.neighbours import NeighbourVotes, described, in_chunks
+from fsl.learners.neighbours import NeighbourVotes, Voting, described
 from fsl.siamese import train_siamese
 from fsl.tasks import Tasks
 
 
 @dataclass(eq=False)
-class Siamese(Learner):
+class Siamese(Voting):
     """Places a new task's few behaviours in a space trained by contrastive loss, and asks the nearest known tasks.
 
-    A task's taste is t = Σ_support e (z_i − z̄) / (K + λ), z_i the embedding of object i and e the residual of
+    A task's taste is t = Σ_support e (z_i − z̄) / (K + 1), z_i the embedding of object i and e the residual of
     `ShrunkBias`; nearness is the cosine of tastes; the neighbours vote with their residuals. Objects enter the
     network by their content and by factors learned from the training tasks. Fails where neither says anything.
     """
@@ -46,18 +46,9 @@ class Siamese(Learner):
         )
         return self
 
-    def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
-        return in_chunks(self._predict, support, query_inputs)
-
-    def _predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
-        known = self.bias.predict(support, query_inputs)
-        similarity = torch.nn.functional.cosine_similarity(
-            self.taste(support)[:, None], self.known_tastes[None], dim=-1, eps=1e-6
-        )
-        votes = self.votes.correction(
-            similarity.clamp(min=0), query_inputs, self.n_neighbours, self.vote_shrinkage
-        )
-        return known + votes
+    def similarity(self, support: Examples) -> Tensor:
+        tastes = self.taste(support)[:, None]
+        return torch.cosine_similarity(tastes, self.known_tastes[None], dim=-1, eps=1e-6)
 
     def taste(self, support: Examples) -> Tensor:
         """Each task's place among tastes, [n_tasks, n_embedding]; the origin at K = 0."""

@@ -75,8 +75,34 @@ def in_chunks(predict, support: Examples, query_inputs: Tensor) -> Tensor:
     )
 
 
+class Voting(Learner):
+    """What `ShrunkBias` predicts, corrected by the votes of similar training tasks.
+
+    A subclass fits `bias` and `votes`, has `n_neighbours` and `vote_shrinkage`, and says who is similar.
+    """
+
+    bias: ShrunkBias
+    votes: NeighbourVotes
+
+    def similarity(self, support: Examples) -> Tensor:
+        """[n_tasks, n_train], higher is nearer; below 0 does not vote."""
+        raise TypeError(f"{type(self).__name__} does not say who is similar")
+
+    def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        return in_chunks(self._predict, support, query_inputs)
+
+    def _predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        known, near = (
+            self.bias.predict(support, query_inputs),
+            self.similarity(support).clamp(min=0),
+        )
+        return known + self.votes.correction(
+            near, query_inputs, self.n_neighbours, self.vote_shrinkage
+        )
+
+
 @dataclass(eq=False)
-class UserKNN(Learner):
+class UserKNN(Voting):
     """Nearest training users by the cosine of residuals on what both rated, and their votes (Herlocker et al. 1999).
 
     s_tv = Σ_i e_ti R_vi / (‖e_t‖ ‖R_v on t's support‖ + λ_s), e the residuals of `ShrunkBias`. Only similar users vote.
@@ -92,17 +118,7 @@ class UserKNN(Learner):
         self.votes = NeighbourVotes(self.bias, tasks)
         return self
 
-    def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
-        return in_chunks(self._predict, support, query_inputs)
-
-    def _predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
-        known = self.bias.predict(support, query_inputs)
-        similarity = self._similarity(support).clamp(min=0)
-        return known + self.votes.correction(
-            similarity, query_inputs, self.n_neighbours, self.vote_shrinkage
-        )
-
-    def _similarity(self, support: Examples) -> Tensor:
+    def similarity(self, support: Examples) -> Tensor:
         mask, residuals = mask_of(support), self.bias.residuals(support)
         owner = torch.arange(len(mask))[:, None].expand_as(mask)[mask]
         shape = (len(mask), self.votes.residuals.shape[1])

@@ -64,8 +64,6 @@ class Kernels:
     def stop(self) -> None:
         """Kill every kernel that runs; no further one starts."""
         self.stopped.set()
-        # Sockets that lose their kernel complain, with a traceback, of what is meant.
-        logging.getLogger("tornado.general").setLevel(logging.CRITICAL + 1)
         for manager in self.started:
             process = getattr(manager.provisioner, "process", None)
             if process is not None and process.poll() is None:
@@ -137,6 +135,8 @@ def execute(
 ) -> Executed:
     """Run `source` with `parameters`, its folder as cwd; `target` is papermill's working copy."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
+    # A dead kernel is told in `Executed`; its sockets would add a traceback of their own.
+    logging.getLogger("tornado.general").setLevel(logging.CRITICAL + 1)
     began, error = time.monotonic(), None
     try:
         papermill.execute_notebook(
