@@ -1,61 +1,104 @@
 """Inner loops: a network's own copy for each task, a few gradient steps away from shared initial parameters.
 
-Knows networks, losses and episodes; knows nothing of shops, learners or evaluation. The one engine for now is the
-reference, Facebook's `higher`, which unrolls one task at a time.
+Knows networks, losses and episodes; knows nothing of shops, learners or evaluation. `fsl.engines` holds the ways to run
+the loop; this module is the door to all of them.
 """
 
-import math
-from collections.abc import Callable
-from contextlib import nullcontext
-from types import SimpleNamespace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
-import higher
 import torch
 from torch import Tensor, nn
 
+from fsl.engines.batched import Adaptation, batched
+from fsl.engines.by_higher import by_higher
+from fsl.engines.compiled import compiled
+from fsl.engines.inner_loop import InnerLoop, Loss, Rate, fast_names, rates_of, with_mask
+from fsl.engines.low_rank import with_row_space
+from fsl.engines.one_by_one import one_by_one
+from fsl.engines.whole_step import WholeStep, eager
 from fsl.episodes import Episode, Examples
-from fsl.metrics import mse
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+ENGINES = {"batched": batched, "loop": one_by_one, "higher": by_higher}
 
 
 def masked_mse(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Mean of (p − t)² over the rows where `mask` is True, for one task: [n], [n], [n] -> scalar."""
-    return mse(predictions, targets, mask)
+    errors = torch.where(mask, predictions - targets, 0)
+    return errors.square().sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+def masked_cross_entropy(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Mean of −log softmax(p)_t over the rows where `mask` is True, for one class-task: [n, n_way], int64 [n], [n]."""
+    losses = nn.functional.cross_entropy(predictions, targets, reduction="none")
+    return torch.where(mask, losses, 0).sum(-1) / mask.sum(-1).clamp(min=1)
 
 
 def meta_loss(
     net: nn.Module,
     loss: Loss,
     episode: Episode,
-    inner_lr: float,
+    inner_lr: Rate | Mapping[str, Rate],
     n_steps: int,
     first_order: bool = False,
-    engine: str = "higher",
+    fast: Iterable[str] | None = None,
+    engine: str = "batched",
+    chunk: int | None = 32,
+    compile: bool = False,
+    randomness: str = "error",
 ) -> Tensor:
     """Query loss of every task after its own inner loop (MAML: Finn, Abbeel & Levine 2017, algorithm 1).
 
         θ₀ = θ,   θ_{s+1} = θ_s − α ∇ loss(net(support; θ_s)),   returns loss(net(query; θ_n)) per task
 
-    Differentiable with respect to θ, the parameters of `net`. Second order is exact: for one step the
+    Differentiable with respect to θ, the parameters of `net`, and α. Second order is exact: for one step the
     meta-gradient is (I − αH) g, H the Hessian of the support loss at θ and g the gradient of the query loss at θ₁.
     `first_order=True` (FOMAML, section 5.2) takes the step's own gradient for a constant, which leaves g.
 
-    net: `net(inputs)` gives predictions [n] for one task's inputs [n, ...]. Parameters that do not require a
-    gradient stay as they are; buffers and parameters of `net` are not changed.
-    loss: `loss(predictions, targets, mask)` is a scalar for one task; mask is bool [n], True for a real row.
-    episode: [n_tasks, n, ...] support and query. inner_lr: α, step size of plain gradient descent.
-    Returns [n_tasks]. Raises ValueError for an unknown engine, n_steps < 0, a step size that is not finite or that
-    wants a gradient, sides of different length, predictions [n, 1] and losses that are not scalars.
+    net: `net(inputs)` gives predictions [n] for one task's inputs [n, ...], or [n, n_way]. Buffers and parameters of
+    `net` are not changed. loss: `loss(predictions, targets, mask)` is a scalar for one task; mask is bool [n], True
+    for a real row. episode: [n_tasks, n, ...] support and query; what stands in padded rows is put to 0.
+    inner_lr: α; a number, a tensor (Meta-SGD: Li et al. 2017), or a mapping from each fast parameter's name to a
+    number or a tensor that broadcasts to it.
+    fast: names of the parameters, or of modules with them, that adapt (ANIL: the head); None is all. Those that do not
+    require a gradient stay as they are.
+    engine: "batched" runs all tasks at once and needs net and loss to run under `torch.vmap`; "loop" runs one after
+    another; "higher" likewise, by the library of that name, as a reference; "auto" is `choose_engine`'s.
+    chunk: with more tasks than this, a chunk at a time is run and differentiated at once, so that memory stays bounded;
+    the result then can be differentiated once only, and weights that differ between tasks cost a second run.
+    None is all at once.
+    compile: trace the whole batched step and compile it; pays where the same shapes come thousands of times. The first
+    call for each shape takes some 10 s; later ones are 2 to 4 times faster for small networks.
+    randomness: what dropout may do, as in `torch.vmap`: "error" refuses it, "different" draws for each task apart,
+    "same" gives all tasks the same draws. The draws come from torch's global generator.
+
+    Returns [n_tasks]. Raises ValueError for an unknown engine, n_steps < 0, a step size that is not finite, names that
+    fit no parameter, sides of different length, predictions [n, 1], losses that are not scalars, and what does not run
+    under vmap.
     """
-    if engine not in _ENGINES:
-        raise ValueError(f"unknown engine {engine!r}, known: {', '.join(sorted(_ENGINES))}")
-    _check_steps(inner_lr, n_steps)
-    support, query = (_with_mask(side) for side in episode)
+    order = 0 if not torch.is_grad_enabled() else 1 if first_order else 2
+    loop = _loop(net, loss, inner_lr, n_steps, order, fast, randomness)
+    support, query = (with_mask(side) for side in episode)
     if len(support.inputs) != len(query.inputs):
         raise ValueError(f"{len(support.inputs)} support tasks but {len(query.inputs)} query tasks")
-    with torch.enable_grad():
-        return _ENGINES[engine](net, loss, support, query, inner_lr, int(n_steps), first_order)
+    name = _engine_name(engine, net, len(support.inputs))
+    if compile and name != "batched":
+        raise ValueError(f'compile wants engine="batched", got {name!r}')
+    _check_chunk(chunk)
+    return _run(loop, name, support, query, chunk, compile)
+
+
+def _run(loop: InnerLoop, name: str, support, query, chunk: int | None, compile: bool) -> Tensor:
+    n_tasks = len(support.inputs)
+    if n_tasks == 0:
+        return query.targets.new_zeros(0, dtype=torch.get_default_dtype())
+    if name == "batched" and not compile:
+        loop = with_row_space(loop, support)
+    if loop.order and loop.fast and (compile or n_tasks > (chunk or n_tasks)):
+        run = compiled(loop) if compile else eager(loop, ENGINES[name])
+        with _told_of_vmap(name):
+            return WholeStep(loop, support, query, chunk or n_tasks, run).losses()
+    return _adapted(loop, name, support, query, loop.task_loss, chunk)
 
 
 def adapted_predictions(
@@ -63,88 +106,112 @@ def adapted_predictions(
     loss: Loss,
     support: Examples,
     query_inputs: Tensor,
-    inner_lr: float,
+    inner_lr: Rate | Mapping[str, Rate],
     n_steps: int,
+    fast: Iterable[str] | None = None,
+    engine: str = "batched",
+    chunk: int | None = 32,
+    randomness: str = "error",
 ) -> Tensor:
-    """Predictions [n_tasks, n_query] after each task's inner loop; same θ_s as in `meta_loss`, no graph kept."""
-    _check_steps(inner_lr, n_steps)
-    predictions = []
-    for inputs, targets, mask, query in zip(*_with_mask(support), query_inputs, strict=True):
-        with torch.enable_grad(), _copy_of(net, inner_lr, differentiable=False) as (fast, inner):
-            for _ in range(int(n_steps)):
-                inner.step(_loss_of(fast, loss, inputs, targets, mask))
-            with torch.no_grad():
-                predictions.append(fast(query))
-    return (
-        torch.stack(predictions) if predictions else query_inputs.new_zeros(query_inputs.shape[:2])
-    )
+    """Predictions [n_tasks, n_query] or [n_tasks, n_query, n_way] after each task's inner loop, no graph kept.
 
-
-def _higher(net, loss, support, query, inner_lr, n_steps, first_order) -> Tensor:
-    losses = []
-    constant_step = {"grad_callback": _detach} if first_order else {}
-    for s_inputs, s_targets, s_mask, *query_task in zip(*support, *query, strict=True):
-        with _copy_of(net, inner_lr, differentiable=True) as (fast, inner):
-            for _ in range(n_steps):
-                inner.step(_loss_of(fast, loss, s_inputs, s_targets, s_mask), **constant_step)
-            losses.append(_loss_of(fast, loss, *query_task))
-    return torch.stack(losses) if losses else query.targets.new_zeros(0)
-
-
-def _loss_of(net, loss: Loss, inputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    """One task's loss; predictions [n, 1] are refused: against targets [n] they would broadcast without a word."""
-    predictions = net(inputs)
-    if predictions.shape == (*targets.shape, 1):
-        raise ValueError(
-            f"net gives predictions {list(predictions.shape)}, expected {list(targets.shape)}"
-        )
-    value = loss(predictions, targets, mask)
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        raise ValueError(f"loss must give a scalar tensor for one task, got {value!r}")
-    return value.reshape(())
-
-
-def _copy_of(net: nn.Module, inner_lr: float, differentiable: bool):
-    """`higher`'s functional copy, wired to the shared initial parameters; it lives for one task only.
-
-    `copy_initial_weights=False` keeps θ in the graph: with True, its default, no gradient would reach θ, silently.
+    The same θ_n as in `meta_loss`, which describes the arguments. query_inputs: [n_tasks, n_query, ...].
     """
-    adapted = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    if not adapted:
-        return nullcontext((_still(net), SimpleNamespace(step=lambda loss, **options: None)))
-    plain_descent = torch.optim.SGD(adapted, lr=inner_lr)
-    return higher.innerloop_ctx(
-        net, plain_descent, copy_initial_weights=False, track_higher_grads=differentiable
-    )
+    loop = _loop(net, loss, inner_lr, n_steps, 0, fast, randomness)
+    support = with_mask(support)
+    if len(support.inputs) != len(query_inputs):
+        raise ValueError(f"{len(support.inputs)} support tasks but {len(query_inputs)} query tasks")
+    _check_chunk(chunk)
+    if len(query_inputs) == 0:
+        return query_inputs.new_zeros(query_inputs.shape[:2], dtype=torch.get_default_dtype())
+    name = _engine_name(engine, net, len(query_inputs))
+    if name == "batched":
+        loop = with_row_space(loop, support)
+    return _adapted(loop, name, support, (query_inputs,), lambda predictions: predictions, chunk)
 
 
-def _still(net: nn.Module) -> Callable[[Tensor], Tensor]:
-    """A net with nothing to adapt, on buffers of its own."""
-    buffers = {name: buffer.clone() for name, buffer in net.named_buffers()}
-    return lambda inputs: torch.func.functional_call(net, buffers, (inputs,))
+def adapted_parameters(
+    net: nn.Module,
+    loss: Loss,
+    support: Examples,
+    inner_lr: Rate | Mapping[str, Rate],
+    n_steps: int,
+    fast: Iterable[str] | None = None,
+    randomness: str = "error",
+) -> dict[str, Tensor]:
+    """θ_n of every task, by name: [n_tasks, *shape of the parameter], no graph kept; for Reptile and for looking at."""
+    loop = _loop(net, loss, inner_lr, n_steps, 0, fast, randomness)
+    with torch.enable_grad(), _told_of_vmap("batched"):
+        theta = Adaptation(loop, with_mask(support)).theta
+    return {name: p.detach() for name, p in zip(loop.fast, theta, strict=True)}
 
 
-def _check_steps(inner_lr: float, n_steps: int) -> None:
+def choose_engine(net: nn.Module, n_tasks: int) -> str:
+    """What engine="auto" means: "loop" for convolutions and for a single task, else "batched".
+
+    Measured on one thread: a Conv4's per-task weights make grouped convolutions, which took 1.4 times as long as a
+    loop and twice the memory; a single task has nothing to share the overhead of vmap with.
+    """
+    convolves = any(isinstance(m, nn.modules.conv._ConvNd) for m in net.modules())
+    return "loop" if convolves or n_tasks == 1 else "batched"
+
+
+def _engine_name(engine: str, net: nn.Module, n_tasks: int) -> str:
+    if engine == "auto":
+        return choose_engine(net, n_tasks)
+    if engine not in ENGINES:
+        known = ", ".join(sorted([*ENGINES, "auto"]))
+        raise ValueError(f"unknown engine {engine!r}, known: {known}")
+    return engine
+
+
+def _loop(net, loss, inner_lr, n_steps, order, fast, randomness) -> InnerLoop:
     if n_steps < 0 or n_steps != int(n_steps):
         raise ValueError(f"n_steps must be a whole number, 0 or more, got {n_steps}")
-    if isinstance(inner_lr, Tensor) and inner_lr.requires_grad:
-        raise ValueError("inner_lr is a number here: a learned step size would get no gradient")
-    if not math.isfinite(inner_lr):
-        raise ValueError(f"inner_lr must be finite, got {inner_lr}")
+    if randomness not in ("error", "different", "same"):
+        raise ValueError(f'randomness must be "error", "different" or "same", got {randomness!r}')
+    names = fast_names(net, fast)
+    return InnerLoop(
+        net=net,
+        parameters=dict(net.named_parameters()),
+        buffers=dict(net.named_buffers()),
+        loss=loss,
+        fast=names,
+        rates=rates_of(inner_lr, names),
+        n_steps=int(n_steps),
+        order=order,
+        randomness=randomness,
+    )
 
 
-def _detach(gradients: list[Tensor]) -> list[Tensor]:
-    """A step of constant size: ∂θ_{s+1}/∂θ_s = I. (`track_higher_grads=False` would cut θ itself off.)"""
-    return [None if gradient is None else gradient.detach() for gradient in gradients]
+def _check_chunk(chunk: int | None) -> None:
+    if chunk is not None and (chunk < 1 or chunk != int(chunk)):
+        raise ValueError(f"chunk must be a whole number above 0, or None for all, got {chunk}")
 
 
-def _with_mask(side: Examples) -> Examples:
-    """`None` means that every row is real; what stands in padded rows is put to 0, lest a NaN there reach θ."""
-    inputs, targets, mask = Examples(*side)
-    if mask is None:
-        return Examples(inputs, targets, torch.ones_like(targets, dtype=torch.bool))
-    real = mask.reshape(*mask.shape, *(1,) * (inputs.ndim - mask.ndim))
-    return Examples(torch.where(real, inputs, 0), torch.where(mask, targets, 0), mask)
+def _adapted(loop: InnerLoop, name: str, support, query, judge: Callable, chunk) -> Tensor:
+    """`judge` of every task after its inner loop; a chunk at a time where no graph is kept."""
+    n_tasks = len(support.inputs)
+    size = n_tasks if loop.order or chunk is None else chunk
+    parts = []
+    with torch.enable_grad(), _told_of_vmap(name):
+        for begin in range(0, n_tasks, size):
+            here = slice(begin, begin + size)
+            sides = (Examples(*(t[here] for t in support)), [t[here] for t in query])
+            parts.append(ENGINES[name](loop, *sides, judge))
+    found = torch.cat(parts)
+    return found if loop.order else found.detach()
 
 
-_ENGINES = {"higher": _higher}
+@contextmanager
+def _told_of_vmap(name: str) -> Iterator[None]:
+    """What does not run under vmap is told so, with the way out."""
+    try:
+        yield
+    except RuntimeError as error:
+        if name != "batched" or "vmap" not in str(error):
+            raise
+        first = str(error).split("\n")[0]
+        raise ValueError(
+            f'net or loss does not run under torch.vmap, engine="loop" does without it: {first}'
+        ) from error

@@ -1,0 +1,176 @@
+"""What every engine is given: the inner loop of one call, checked. Knows networks and losses; knows no engine."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from fsl.episodes import Examples
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+Rate = float | Tensor
+
+
+@dataclass(frozen=True)
+class InnerLoop:
+    """`n_steps` of θ ← θ − α ∇ loss(net(support; θ)) over the parameters `fast`, each with its own step size.
+
+    parameters, buffers: what the net is run with, by name; its own, or stand-ins for a trace.
+    order: 2 keeps the graph of each step, 1 takes its gradient for a constant, 0 keeps no graph at all.
+    randomness: what `torch.vmap` is told of dropout. in_row_space: layers that the batched engine adapts as offsets.
+    """
+
+    net: nn.Module
+    parameters: Mapping[str, Tensor]
+    buffers: Mapping[str, Tensor]
+    loss: Loss
+    fast: tuple[str, ...]
+    rates: tuple[Rate, ...]
+    n_steps: int
+    order: int
+    randomness: str = "error"
+    in_row_space: tuple[str, ...] = ()
+    random_state: Tensor = field(default_factory=torch.get_rng_state)
+
+    @contextmanager
+    def draws(self) -> Iterator[None]:
+        """Around one task, or one batch of them: "same" begins where the call began, "error" refuses any draw."""
+        if self.randomness == "same":
+            torch.set_rng_state(self.random_state)
+        before = torch.get_rng_state() if self.randomness == "error" else None
+        yield
+        if before is not None and not torch.equal(before, torch.get_rng_state()):
+            raise ValueError(
+                'net or loss draws at random, as dropout in training does: say randomness="different" or "same"'
+            )
+
+    def run(self, given: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        """The net's predictions with these parameters and buffers."""
+        return functional_call(self.net, given, (inputs,), tie_weights=self.tied)
+
+    @cached_property
+    def tied(self) -> bool:
+        """Whether one parameter or buffer goes by several names."""
+        names = self.net.named_parameters(remove_duplicate=False)
+        buffers = self.net.named_buffers(remove_duplicate=False)
+        n_names = sum(1 for _ in names) + sum(1 for _ in buffers)
+        return n_names > len(self.parameters) + len(self.buffers)
+
+    @property
+    def slow(self) -> dict[str, Tensor]:
+        """The parameters that do not adapt, by name."""
+        return {name: p for name, p in self.parameters.items() if name not in self.fast}
+
+    @property
+    def start(self) -> list[Tensor]:
+        """θ₀, in the order of `fast`; cut off from the net where no graph is kept."""
+        theta = [self.parameters[name] for name in self.fast]
+        return theta if self.order else leaves(theta)
+
+    def task_loss(self, predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+        """One task's loss; predictions [n, 1] are refused: against targets [n] they would broadcast without a word."""
+        if predictions.shape == (*targets.shape, 1):
+            raise ValueError(
+                f"net gives predictions {list(predictions.shape)}, expected {list(targets.shape)}"
+            )
+        value = self.loss(predictions, targets, mask)
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise ValueError(f"loss must give a scalar tensor for one task, got {value!r}")
+        return value.reshape(())
+
+    def slopes(self, losses: Tensor, theta: list[Tensor]) -> list[Tensor | None]:
+        """∂ Σ losses / ∂θ; None where the loss does not reach a parameter."""
+        if not losses.requires_grad:
+            return [None] * len(theta)
+        return list(
+            torch.autograd.grad(
+                losses.sum(), theta, create_graph=self.order == 2, allow_unused=True
+            )
+        )
+
+    def step(
+        self, theta: list[Tensor], slopes: list[Tensor | None], rates: Sequence[Rate]
+    ) -> list[Tensor]:
+        """θ − α ∇, parameter by parameter; a loop without a graph begins the next step from leaves."""
+        moved = [_moved(*one) for one in zip(theta, slopes, rates, strict=True)]
+        return moved if self.order else leaves(moved)
+
+
+def leaves(theta: Sequence[Tensor]) -> list[Tensor]:
+    """The same values, cut off from where they come from."""
+    return [p.detach().requires_grad_() for p in theta]
+
+
+def _moved(parameter: Tensor, slope: Tensor | None, rate: Rate) -> Tensor:
+    if slope is None:
+        return parameter
+    if isinstance(rate, Tensor):
+        return parameter - rate * slope
+    return torch.sub(parameter, slope, alpha=rate)
+
+
+def fast_names(net: nn.Module, fast: Iterable[str] | None) -> tuple[str, ...]:
+    """The parameters that adapt, in the net's order: all that require a gradient, or those named, or of named modules.
+
+    Raises ValueError for a name under which no parameter requires a gradient.
+    """
+    free = [name for name, p in net.named_parameters() if p.requires_grad]
+    if fast is None:
+        return tuple(free)
+    words = [fast] if isinstance(fast, str) else list(fast)
+    for word in words:
+        if not any(_is_under(name, word) for name in free):
+            known = ", ".join(free) or "none"
+            raise ValueError(
+                f"fast names {word!r}, but the parameters of net with a gradient are: {known}"
+            )
+    return tuple(name for name in free if any(_is_under(name, word) for word in words))
+
+
+def _is_under(name: str, word: str) -> bool:
+    return name == word or name.startswith(f"{word}.")
+
+
+def rates_of(inner_lr: Rate | Mapping[str, Rate], fast: tuple[str, ...]) -> tuple[Rate, ...]:
+    """The step size of each fast parameter. One number, or a tensor of one, is everybody's; else a mapping by name.
+
+    Raises ValueError for a step size that is not finite, a tensor of more than one number that has no name, and a
+    mapping whose names are not those that adapt.
+    """
+    if isinstance(inner_lr, Mapping):
+        if set(inner_lr) != set(fast):
+            odd = sorted(set(inner_lr) ^ set(fast))
+            raise ValueError(
+                f"inner_lr must name each parameter that adapts, and no other; see {', '.join(odd)}"
+            )
+        return tuple(_finite(inner_lr[name]) for name in fast)
+    if isinstance(inner_lr, Tensor) and inner_lr.numel() != 1:
+        raise ValueError(
+            f"inner_lr is a tensor {list(inner_lr.shape)}: step sizes of their own go in a mapping by name"
+        )
+    rate = inner_lr.reshape(()) if isinstance(inner_lr, Tensor) else inner_lr
+    return (_finite(rate),) * len(fast)
+
+
+def _finite(rate: Rate) -> Rate:
+    if isinstance(rate, Tensor):
+        if not bool(rate.isfinite().all()):
+            raise ValueError(f"inner_lr must be finite, got {rate.detach().flatten()[:5].tolist()}")
+        return rate
+    if not math.isfinite(rate):
+        raise ValueError(f"inner_lr must be finite, got {rate}")
+    return float(rate)
+
+
+def with_mask(side: Examples) -> Examples:
+    """`None` means that every row is real; what stands in padded rows is put to 0, lest a NaN there reach θ."""
+    inputs, targets, mask = Examples(*side)
+    if mask is None:
+        return Examples(inputs, targets, torch.ones_like(targets, dtype=torch.bool))
+    real = mask.reshape(*mask.shape, *(1,) * (inputs.ndim - mask.ndim))
+    return Examples(torch.where(real, inputs, 0), torch.where(mask, targets, 0), mask)
