@@ -46,6 +46,7 @@ def meta_loss(
     chunk: int | None = 32,
     compile: bool = False,
     randomness: str = "error",
+    starts: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
     """Query loss of every task after its own inner loop (MAML: Finn, Abbeel & Levine 2017, algorithm 1).
 
@@ -69,6 +70,8 @@ def meta_loss(
     None is all at once.
     compile: trace the whole batched step and compile it; pays where the same shapes come thousands of times. The first
     call for each shape takes some 10 s; later ones are 2 to 4 times faster for small networks.
+    starts: θ₀ of some fast parameters for each task apart, [n_tasks, *shape], by name (ProtoMAML: the head); such a
+    call keeps one graph, whatever `chunk` says.
     randomness: what dropout may do, as in `torch.vmap`: "error" refuses it, "different" draws for each task apart,
     "same" gives all tasks the same draws. The draws come from torch's global generator.
 
@@ -77,13 +80,13 @@ def meta_loss(
     under vmap.
     """
     order = 0 if not torch.is_grad_enabled() else 1 if first_order else 2
-    loop = _loop(net, loss, inner_lr, n_steps, order, fast, randomness)
+    loop = _loop(net, loss, inner_lr, n_steps, order, fast, randomness, starts)
     support, query = (with_mask(side) for side in episode)
     if len(support.inputs) != len(query.inputs):
         raise ValueError(f"{len(support.inputs)} support tasks but {len(query.inputs)} query tasks")
     name = _engine_name(engine, net, len(support.inputs))
-    if compile and name != "batched":
-        raise ValueError(f'compile wants engine="batched", got {name!r}')
+    if compile and (name != "batched" or loop.starts):
+        raise ValueError(f'compile wants engine="batched" and no starts, got {name!r}')
     _check_chunk(chunk)
     return _run(loop, name, support, query, chunk, compile)
 
@@ -94,7 +97,8 @@ def _run(loop: InnerLoop, name: str, support, query, chunk: int | None, compile:
         return query.targets.new_zeros(0, dtype=torch.get_default_dtype())
     if name == "batched" and not compile:
         loop = with_row_space(loop, support)
-    if loop.order and loop.fast and (compile or n_tasks > (chunk or n_tasks)):
+    whole = compile or (n_tasks > (chunk or n_tasks) and not loop.starts)
+    if loop.order and loop.fast and whole:
         run = compiled(loop) if compile else eager(loop, ENGINES[name])
         with _told_of_vmap(name):
             return WholeStep(loop, support, query, chunk or n_tasks, run).losses()
@@ -112,12 +116,13 @@ def adapted_predictions(
     engine: str = "batched",
     chunk: int | None = 32,
     randomness: str = "error",
+    starts: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
     """Predictions [n_tasks, n_query] or [n_tasks, n_query, n_way] after each task's inner loop, no graph kept.
 
     The same θ_n as in `meta_loss`, which describes the arguments. query_inputs: [n_tasks, n_query, ...].
     """
-    loop = _loop(net, loss, inner_lr, n_steps, 0, fast, randomness)
+    loop = _loop(net, loss, inner_lr, n_steps, 0, fast, randomness, starts)
     support = with_mask(support)
     if len(support.inputs) != len(query_inputs):
         raise ValueError(f"{len(support.inputs)} support tasks but {len(query_inputs)} query tasks")
@@ -137,13 +142,22 @@ def adapted_parameters(
     inner_lr: Rate | Mapping[str, Rate],
     n_steps: int,
     fast: Iterable[str] | None = None,
+    chunk: int | None = 32,
     randomness: str = "error",
 ) -> dict[str, Tensor]:
     """θ_n of every task, by name: [n_tasks, *shape of the parameter], no graph kept; for Reptile and for looking at."""
-    loop = _loop(net, loss, inner_lr, n_steps, 0, fast, randomness)
+    loop, support = _loop(net, loss, inner_lr, n_steps, 0, fast, randomness), with_mask(support)
+    _check_chunk(chunk)
+    parts = []
     with torch.enable_grad(), _told_of_vmap("batched"):
-        theta = Adaptation(loop, with_mask(support)).theta
-    return {name: p.detach() for name, p in zip(loop.fast, theta, strict=True)}
+        for begin in range(0, len(support.inputs), chunk or len(support.inputs)):
+            here = Examples(*(t[begin : begin + (chunk or len(t))] for t in support))
+            with loop.draws():
+                parts.append([p.detach() for p in Adaptation(loop, here).theta])
+    columns = (
+        zip(*parts, strict=True) if parts else ([loop.parameters[n][None][:0]] for n in loop.fast)
+    )
+    return dict(zip(loop.fast, map(torch.cat, columns), strict=True))
 
 
 def choose_engine(net: nn.Module, n_tasks: int) -> str:
@@ -165,12 +179,15 @@ def _engine_name(engine: str, net: nn.Module, n_tasks: int) -> str:
     return engine
 
 
-def _loop(net, loss, inner_lr, n_steps, order, fast, randomness) -> InnerLoop:
+def _loop(net, loss, inner_lr, n_steps, order, fast, randomness, starts=None) -> InnerLoop:
     if n_steps < 0 or n_steps != int(n_steps):
         raise ValueError(f"n_steps must be a whole number, 0 or more, got {n_steps}")
     if randomness not in ("error", "different", "same"):
         raise ValueError(f'randomness must be "error", "different" or "same", got {randomness!r}')
     names = fast_names(net, fast)
+    odd = sorted(set(starts or ()) - set(names))
+    if odd:
+        raise ValueError(f"starts names {', '.join(odd)}, which does not adapt")
     return InnerLoop(
         net=net,
         parameters=dict(net.named_parameters()),
@@ -181,6 +198,7 @@ def _loop(net, loss, inner_lr, n_steps, order, fast, randomness) -> InnerLoop:
         n_steps=int(n_steps),
         order=order,
         randomness=randomness,
+        starts=dict(starts or {}),
     )
 
 
@@ -198,7 +216,7 @@ def _adapted(loop: InnerLoop, name: str, support, query, judge: Callable, chunk)
         for begin in range(0, n_tasks, size):
             here = slice(begin, begin + size)
             sides = (Examples(*(t[here] for t in support)), [t[here] for t in query])
-            parts.append(ENGINES[name](loop, *sides, judge))
+            parts.append(ENGINES[name](loop.at(here), *sides, judge))
     found = torch.cat(parts)
     return found if loop.order else found.detach()
 

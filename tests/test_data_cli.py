@@ -35,7 +35,10 @@ def shop_folder(tmp_path, log=LOG, **files):
 def test_list(capsys):
     code, out, _ = run(capsys)
     assert code == 0
-    for text in ("phones-99 (real)", "amazon-phones (real)", "ml-100k (real)", "simulated (simulated)",
+    for text in ("phones-99 (real shop)", "amazon-phones (real shop)", "ml-100k (real shop)",
+                 "simulated (simulated shop)", "1,200 users, 240 items, or as many as you ask for\n",
+                 "omniglot (real images)", "4,840 images, 242 characters, 8 alphabets, 20 one-shot runs\n",
+                 "fewrel (real texts)", "11,200 sentences, 16 relations\n",
                  "27,879 users, 10,429 items, 194,439 interactions",
                  "not here: fsl data fetch phones-99", "made on demand", "no redistribution"):  # fmt: skip
         assert text in out
@@ -57,7 +60,7 @@ def test_fetch(capsys, monkeypatch):
     assert code == 2
     assert err == (
         "fsl: no source is called 'phones-98', expected one of phones-99, amazon-phones, ml-100k, "
-        "simulated (is it 'phones-99'?).\n"
+        "simulated, omniglot, fewrel (is it 'phones-99'?).\n"
     )
     monkeypatch.setattr(fetch, "ORIGIN", "http://127.0.0.1:1")
     code, _, err = run(capsys, "fetch", "phones-99")
@@ -201,6 +204,38 @@ def test_help_imports_nothing_heavy():
     code = "import sys, fsl.reading.cli; print({'pandas', 'torch', 'numpy', 'pooch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_check_of_a_known_shop(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run(capsys, "check", "simulated")
+    assert code == 0
+    assert "users: 1,200 rows" in out
+    said = "fsl: simulated is a known source: --column, --drop-unknown and --duplicates are for folders.\n"
+    assert run(capsys, "check", "simulated", "--drop-unknown") == (2, "", said)
+    said = (
+        "fsl: phones-9: no such folder, nor a source (phones-99, amazon-phones, ml-100k, simulated) "
+        "(is it 'phones-99'?).\n"
+    )
+    assert run(capsys, "check", "phones-9") == (2, "", said)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("omniglot", "images"), ("fewrel", "texts")])
+def test_what_is_no_shop(capsys, monkeypatch, tmp_path, name, kind):
+    said = (
+        f"fsl: {name} is {kind}, not a shop, expected one of phones-99, amazon-phones, ml-100k, simulated "
+        f"(fsl.{name} reads {name}).\n"
+    )
+    assert run(capsys, "check", name) == (2, "", said)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["report", "04", "--data", name]) == 2
+    assert capsys.readouterr() == ("", said)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(fetch, "ORIGIN", "http://127.0.0.1:1")
+    code, out, err = run(capsys, "fetch", name)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"fsl: {name} cannot be fetched: http://127.0.0.1:1/")
+    assert err.endswith(" cannot be reached.\n")
 
 
 def test_check_of_no_folder(capsys):

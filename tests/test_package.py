@@ -24,7 +24,7 @@ PROMISED = {
     "SiameseNetwork": {"n_features": EMPTY, "n_hidden": EMPTY, "n_embedding": EMPTY},
     "meta_loss": {
         "net": EMPTY, "loss": EMPTY, "episode": EMPTY, "inner_lr": EMPTY, "n_steps": EMPTY,
-        "first_order": False, "engine": "higher",
+        "first_order": False, "fast": None, "engine": "batched", "chunk": 32,
     },
     "evaluate": {"learners": EMPTY, "tasks": EMPTY},
     "ndcg": {"scores": EMPTY, "relevance": EMPTY, "k": EMPTY, "mask": None},

@@ -5,6 +5,7 @@ import functools
 import gzip
 import hashlib
 import http.server
+import importlib.util
 import json
 import os
 import subprocess
@@ -174,8 +175,11 @@ def test_pip_that_fails(web, monkeypatch, code, said):
     assert left(web) == []
 
 
+SHOPS = "phones-99, amazon-phones, ml-100k, simulated"
+
+
 def test_names_and_options():
-    names = "phones-99, amazon-phones, ml-100k, simulated"
+    names = f"{SHOPS}, omniglot, fewrel"
     with pytest.raises(InputError) as caught:
         fsl.load("ml100k")
     said = f"no source is called 'ml100k', expected one of {names} (is it 'ml-100k'?)."
@@ -188,6 +192,48 @@ def test_names_and_options():
         fsl.open_shop("phones99")
     with pytest.raises(InputError, match="phones-99 is a known source: --column"):
         fsl.open_shop("phones-99", columns={"rating": "x"})
+
+
+@pytest.mark.parametrize(("name", "kind"), [("omniglot", "images"), ("fewrel", "texts")])
+def test_what_is_no_shop_is_not_opened_as_one(web, name, kind):
+    said = f"{name} is {kind}, not a shop, expected one of {SHOPS} (fsl.{name} reads {name})."
+    for attempt in (fsl.load, fsl.open_shop, functools.partial(fsl.open_shop, columns={"a": "b"})):
+        with pytest.raises(InputError) as caught:
+            attempt(name)
+        assert caught.value.problems == (said,)
+    with pytest.raises(InputError) as caught:
+        fsl.open_shop(f"{name}s")
+    assert caught.value.problems == (f"{name}s: no such folder, nor a source ({SHOPS}).",)
+    assert left(web) == []
+
+
+def test_files_of_what_is_no_shop(web, monkeypatch):
+    files = tuple(remote(web, name, name.encode()) for name in ("a.zip", "b.zip"))
+    source = sources.Source("drawings", "", "", {}, files, kind="images", read_by="fsl.drawings")
+    monkeypatch.setitem(sources.SOURCES, "drawings", source)
+    places = sources.files_of("drawings")
+    assert {name: path.read_bytes() for name, path in places.items()} == {
+        "a.zip": b"a.zip",
+        "b.zip": b"b.zip",
+    }
+    assert left(web) == ["a.zip", "b.zip", "drawings"]
+    places["b.zip"].unlink()
+    (web / "b.zip").unlink()
+    with pytest.raises(InputError, match=r"drawings cannot be fetched: .*/b\.zip answered 404\."):
+        sources.files_of("drawings", timeout=5)
+    with pytest.raises(InputError, match=r"no source is called 'drawing', .*\(is it 'drawings'"):
+        sources.files_of("drawing")
+    assert sources.files_of("simulated") == {}
+
+
+def test_every_source_says_what_it_is():
+    for name, source in sources.SOURCES.items():
+        assert source.name == name
+        assert source.kind in ("shop", "images", "texts")
+        assert (source.kind == "shop") == (source.read is not None or source.simulated)
+        assert (source.kind != "shop") == bool(source.read_by)
+        assert source.size
+        assert importlib.util.find_spec(source.read_by or "fsl")
 
 
 def test_every_file_has_a_pinned_origin():
@@ -207,6 +253,8 @@ def test_simulated_is_labelled_and_has_its_truth():
     assert (shop.name, shop.simulated) == ("simulated", True)
     assert shop.truth is not None
     assert len(shop.users) == 60
+    shop = fsl.load("simulated")
+    assert {"users": len(shop.users), "items": len(shop.items)} == sources.SOURCES["simulated"].size
 
 
 def test_phones_reader(tmp_path):
@@ -289,7 +337,11 @@ def real(name: str) -> fsl.Shop:
 def test_real_sources_have_their_size(name):
     shop = real(name)
     n_items = shop.interactions["item"].nunique() if shop.items is None else len(shop.items)
-    size = (len(shop.interactions), shop.interactions["user"].nunique(), n_items)
+    size = {
+        "users": shop.interactions["user"].nunique(),
+        "items": n_items,
+        "interactions": len(shop.interactions),
+    }
     assert size == sources.SOURCES[name].size
     assert (shop.name, shop.simulated) == (name, False)
     assert shop.item_names().notna().all()
@@ -315,3 +367,11 @@ def test_real_movielens():
     shop = real("ml-100k")
     assert shop.scale == (1.0, 5.0)
     assert shop.item_names()["1"] == "Toy Story"
+
+
+def test_real_files_of_what_is_no_shop():
+    for name in ("omniglot", "fewrel"):
+        source = sources.SOURCES[name]
+        if None in fetch.locate(name, source.files).values():
+            pytest.skip(f"{name} is neither in FSL_DATA nor in the cache")
+        assert sources.files_of(name).keys() == {file.name for file in source.files}

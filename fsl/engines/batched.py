@@ -34,8 +34,7 @@ class Adaptation:
         self.shared = {
             name: p for name, p in loop.parameters.items() if name not in self.names
         } | self.buffers
-        start = loop.start
-        self.theta = [start[i].expand(n_tasks, *start[i].shape) for i in kept]
+        self.theta = loop.stacked_start(self.names, n_tasks)
         self.rows.begin(support)
         for _ in range(loop.n_steps):
             self._step(support)

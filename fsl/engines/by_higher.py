@@ -10,6 +10,10 @@ from fsl.engines.one_by_one import judged_alone
 
 def by_higher(loop: InnerLoop, support, query, judge) -> Tensor:
     """`judge` of every task's predictions after its own inner loop, stacked."""
+    if loop.starts:
+        raise ValueError(
+            'engine="higher" gives all tasks one start; "batched" and "loop" take starts'
+        )
     if not loop.fast:
         return judged_alone(loop, support, query, judge)
     return torch.stack(
@@ -19,7 +23,7 @@ def by_higher(loop: InnerLoop, support, query, judge) -> Tensor:
 
 def _one_task(loop: InnerLoop, inputs, targets, mask, *asked, judge) -> Tensor:
     """`copy_initial_weights=False` keeps θ in the graph: with True, its default, no gradient reaches θ, silently."""
-    groups = [{"params": [p], "lr": 1.0} for p in loop.start]
+    groups = [{"params": [p], "lr": 1.0} for p in loop.start_of(0)]
     override = {"lr": list(loop.rates)}
     constant = {} if loop.order == 2 else {"grad_callback": _detach}
     optimizer = torch.optim.SGD(groups, lr=1.0)

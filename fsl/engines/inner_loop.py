@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -22,6 +22,7 @@ class InnerLoop:
 
     parameters, buffers: what the net is run with, by name; its own, or stand-ins for a trace.
     order: 2 keeps the graph of each step, 1 takes its gradient for a constant, 0 keeps no graph at all.
+    starts: θ₀ of those parameters that each task begins with on its own, [n_tasks, *shape].
     randomness: what `torch.vmap` is told of dropout. in_row_space: layers that the batched engine adapts as offsets.
     """
 
@@ -35,6 +36,7 @@ class InnerLoop:
     order: int
     randomness: str = "error"
     in_row_space: tuple[str, ...] = ()
+    starts: Mapping[str, Tensor] = field(default_factory=dict)
     random_state: Tensor = field(default_factory=torch.get_rng_state)
 
     @contextmanager
@@ -66,11 +68,28 @@ class InnerLoop:
         """The parameters that do not adapt, by name."""
         return {name: p for name, p in self.parameters.items() if name not in self.fast}
 
-    @property
-    def start(self) -> list[Tensor]:
-        """θ₀, in the order of `fast`; cut off from the net where no graph is kept."""
-        theta = [self.parameters[name] for name in self.fast]
+    def start_of(self, task: int) -> list[Tensor]:
+        """One task's θ₀, in the order of `fast`; cut off from the net where no graph is kept."""
+        theta = [
+            self.starts[name][task] if name in self.starts else self.parameters[name]
+            for name in self.fast
+        ]
         return theta if self.order else leaves(theta)
+
+    def stacked_start(self, names: Sequence[str], n_tasks: int) -> list[Tensor]:
+        """Every task's θ₀ of these parameters, [n_tasks, *shape]."""
+        shared = {name: self.parameters[name] for name in names if name not in self.starts}
+        if not self.order:
+            shared = {name: p.detach().requires_grad_() for name, p in shared.items()}
+        own = self.starts if self.order else dict(zip(self.starts, leaves(self.starts.values())))  # noqa: B905
+        return [
+            own[name] if name in own else shared[name].expand(n_tasks, *shared[name].shape)
+            for name in names
+        ]
+
+    def at(self, tasks: slice) -> "InnerLoop":
+        """The loop of some of the tasks."""
+        return replace(self, starts={name: p[tasks] for name, p in self.starts.items()})
 
     def task_loss(self, predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         """One task's loss; predictions [n, 1] are refused: against targets [n] they would broadcast without a word."""
@@ -101,7 +120,7 @@ class InnerLoop:
         return moved if self.order else leaves(moved)
 
 
-def leaves(theta: Sequence[Tensor]) -> list[Tensor]:
+def leaves(theta: Iterable[Tensor]) -> list[Tensor]:
     """The same values, cut off from where they come from."""
     return [p.detach().requires_grad_() for p in theta]
 

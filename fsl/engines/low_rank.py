@@ -52,7 +52,8 @@ def _adapts_plainly(loop: InnerLoop, name: str, module: nn.Linear) -> bool:
     hooked = module._forward_hooks or module._forward_pre_hooks
     rates = [_rate(loop, name, kind) for kind in ("weight", "bias")]
     one_each = all(not isinstance(rate, Tensor) or rate.ndim == 0 for rate in rates)
-    return f"{name}.weight" in loop.fast and one_each and not hooked
+    shared = not {f"{name}.weight", f"{name}.bias"} & set(loop.starts)
+    return f"{name}.weight" in loop.fast and one_each and shared and not hooked
 
 
 def _rate(loop: InnerLoop, layer: str, kind: str):

@@ -11,12 +11,15 @@ def one_by_one(loop: InnerLoop, support, query, judge) -> Tensor:
     if not loop.fast:
         return judged_alone(loop, support, query, judge)
     return torch.stack(
-        [_one_task(loop, *task, judge=judge) for task in zip(*support, *query, strict=True)]
+        [
+            _one_task(loop, loop.start_of(t), *task, judge=judge)
+            for t, task in enumerate(zip(*support, *query, strict=True))
+        ]
     )
 
 
-def _one_task(loop: InnerLoop, inputs, targets, mask, *asked, judge) -> Tensor:
-    run, theta = _net_of(loop), loop.start
+def _one_task(loop: InnerLoop, theta, inputs, targets, mask, *asked, judge) -> Tensor:
+    run = _net_of(loop)
     with loop.draws():
         for _ in range(loop.n_steps):
             loss = loop.task_loss(run(theta, inputs), targets, mask)

@@ -53,7 +53,7 @@ class WholeStep:
 class _Weighted(torch.autograd.Function):
     @staticmethod
     def forward(ctx, step: WholeStep, *leaves: Tensor) -> Tensor:
-        losses, ctx.gradients = step(step.sides[1].new_ones(len(step.sides[0])))
+        losses, ctx.gradients = step(step.leaves[0].new_ones(len(step.sides[0])))
         ctx.step = step
         return losses
 

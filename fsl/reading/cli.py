@@ -68,11 +68,10 @@ def _list(args: argparse.Namespace) -> int:
     from fsl.sources import SOURCES
 
     for source in SOURCES.values():
-        n, users, items = source.size
-        kind = "simulated" if source.simulated else "real"
-        print(f"{source.name} ({kind}): {source.about}")
-        size = f"{users:,} users, {items:,} items"
-        size += ", or as many as you ask for" if source.simulated else f", {n:,} interactions"
+        made = "simulated" if source.simulated else "real"
+        print(f"{source.name} ({made} {source.kind}): {source.about}")
+        size = ", ".join(f"{n:,} {what}" for what, n in source.size.items())
+        size += ", or as many as you ask for" if source.simulated else ""
         print(f"    size   {size}")
         print(f"    terms  {source.terms}")
         print(f"    where  {_where(source)}")
@@ -99,9 +98,8 @@ def _fetch(args: argparse.Namespace) -> int:
     from fsl.reading.fetch import fetch
     from fsl.sources import find_source
 
-    sources = [
-        find_source(name) for name in args.names
-    ]  # a wrong name stops it before anything is fetched
+    # A wrong name stops it before anything is fetched.
+    sources = [find_source(name) for name in args.names]
     for source in sources:
         fetch(source.name, source.files)
         print(f"{source.name}: {_where(source)}")
@@ -110,11 +108,11 @@ def _fetch(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from fsl.reading.likely import hints
-    from fsl.reading.read import read_shop
     from fsl.reading.sentences import inert
     from fsl.reading.validate import KEYS
+    from fsl.sources import open_shop
 
-    shop = read_shop(args.folder, **read_options(args))
+    shop = open_shop(args.folder, **read_options(args))
     shop.describe()
     for role in ("interactions", "users", "items"):
         _print_columns(role, shop)
