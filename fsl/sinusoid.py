@@ -1,6 +1,7 @@
 """The regression problem of the MAML paper (Finn et al. 2017, section 5.1): every task is a sine wave of its own."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -9,22 +10,36 @@ from fsl.episodes import Episode, Examples
 
 
 class SineNet(nn.Module):
-    """1 → 40, ReLU → 40, ReLU → 1, as in the paper: inputs [n, 1] -> predictions [n]."""
+    """1 → 40, ReLU → 40, ReLU (`body`) → 1 (`head`), as in the paper: inputs [n, 1] -> predictions [n]."""
 
     def __init__(self, seed: int = 0, n_hidden: int = 40):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.layers = nn.Sequential(
-                nn.Linear(1, n_hidden),
-                nn.ReLU(),
-                nn.Linear(n_hidden, n_hidden),
-                nn.ReLU(),
-                nn.Linear(n_hidden, 1),
+            self.body = nn.Sequential(
+                nn.Linear(1, n_hidden), nn.ReLU(), nn.Linear(n_hidden, n_hidden), nn.ReLU()
             )
+            self.head = nn.Linear(n_hidden, 1)
+        self.body.n_features = n_hidden
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)[..., 0]
+        return self.head(self.body(x))[..., 0]
+
+
+@dataclass(frozen=True)
+class SineTasks:
+    """A sampler of sine waves: n_shots points to adapt on, n_query to be judged on."""
+
+    n_shots: int = 10
+    n_query: int = 10
+
+    def sample(self, n_tasks: int, generator: torch.Generator) -> Episode:
+        return sine_episode(n_tasks, self.n_shots, self.n_query, generator)
+
+    def joint(self, n: int, generator: torch.Generator) -> Examples:
+        """One point each of n waves: inputs [n, 1], targets [n]."""
+        inputs, targets, _ = sine_episode(n, 1, 1, generator).support
+        return Examples(inputs[:, 0], targets[:, 0])
 
 
 def sine_episode(n_tasks: int, n_shots: int, n_query: int, generator: torch.Generator) -> Episode:

@@ -14,23 +14,47 @@ from fsl.learners.baselines import (
     SupportMean,
     SupportMedian,
 )
-from fsl.learners.gradient import MAML
-from fsl.learners.metric import Siamese
+from fsl.learners.closed_form import CNP, ALPaCA, RidgeHead
+from fsl.learners.family import image_method, recommender, sine_method
+from fsl.learners.gradient import ANIL, FOMAML, MAML, MetaSGD, ProtoMAML
+from fsl.learners.method import Method
+from fsl.learners.metric import Matching, Prototypical, Relation, SiameseNearest
 from fsl.learners.neighbours import FoldIn, UserKNN
+from fsl.learners.outer import Reptile, Transfer
+from fsl.learners.people import Recommender
 from fsl.learners.select import Selected
+from fsl.learners.tastes import Siamese
 
 __all__ = [
+    "ANIL",
+    "CNP",
+    "FOMAML",
     "MAML",
+    "ALPaCA",
     "FoldIn",
     "GlobalMean",
     "ItemEffect",
     "Learner",
+    "Matching",
+    "MetaSGD",
+    "Method",
     "Popularity",
+    "ProtoMAML",
+    "Prototypical",
+    "Recommender",
+    "Relation",
+    "Reptile",
+    "RidgeHead",
     "RidgeOnFeatures",
     "Selected",
     "ShrunkBias",
     "Siamese",
+    "SiameseNearest",
     "SupportMean",
     "SupportMedian",
+    "Transfer",
     "UserKNN",
+    "image_method",
+    "recommender",
+    "sine_method",
 ]

@@ -1,142 +1,164 @@
-"""Learning an initialisation that a few gradient steps turn into a person's own model."""
+"""Gradient-based meta-learning: a start, and a way of stepping from it, from which a few steps on a few rows go far.
 
-import random
-from collections.abc import Iterator
-from copy import deepcopy
-from dataclasses import dataclass
+Each method takes a `net`, inputs [n, ...] -> predictions [n] or [n, n_way], with modules `body` and `head` where the
+method tells them apart, and runs its inner loop through `fsl.meta_loss`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from fsl.adapt import adapted_predictions, meta_loss
-from fsl.episodes import Episode, Examples, sample_episode
-from fsl.learners.base import Learner
-from fsl.learners.baselines import ShrunkBias
-from fsl.learners.neighbours import described
-from fsl.learners.select import validation_episodes, validation_error
-from fsl.tasks import Tasks
+from fsl.adapt import adapted_predictions, masked_cross_entropy, masked_mse, meta_loss
+from fsl.engines.inner_loop import Loss, Rate, fast_names
+from fsl.episodes import Episode, Examples
+from fsl.learners.method import Method
+from fsl.learners.metric import prototypes
+from fsl.training import EpisodicTrainer
 
 
-class Body(nn.Module):
-    """What all tasks share: an embedding per object, beside the content of the subject. [..., 2] -> [..., d]."""
-
-    def __init__(self, objects: Tensor, subject_features: Tensor):
-        super().__init__()
-        self.embedding = nn.Embedding.from_pretrained(objects, freeze=False)
-        self.register_buffer("subject_features", subject_features)
-        self.n_outputs = objects.shape[1] + subject_features.shape[1]
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        x = torch.cat(
-            [self.embedding(inputs[..., 1]), self.subject_features[inputs[..., 0]]], dim=-1
-        )
-        return x / self.n_outputs**0.5  # of about unit length: then steps of 0.1 to 1 are stable
+def with_head(body: nn.Module, n_outputs: int) -> nn.Sequential:
+    """`body` (which says its `n_features`) and a linear `head` on it."""
+    head = nn.Linear(body.n_features, n_outputs)
+    return nn.Sequential(OrderedDict(body=body, head=head))
 
 
-class Head(nn.Module):
-    """What each task adapts: d → n_hidden, ReLU → 1, with a straight way past the hidden layer. [n, d] -> [n]."""
-
-    def __init__(self, n_inputs: int, n_hidden: int):
-        super().__init__()
-        self.hidden, self.out = nn.Linear(n_inputs, n_hidden), nn.Linear(n_hidden, 1)
-        self.straight = nn.Linear(n_inputs, 1, bias=False)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.straight.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (self.out(self.hidden(x).relu()) + self.straight(x))[..., 0]
+def usual_loss(targets: Tensor) -> Loss:
+    """Squared error for numbers, cross-entropy for class numbers."""
+    return masked_mse if targets.is_floating_point() else masked_cross_entropy
 
 
-@dataclass(eq=False)
-class MAML(Learner):
-    """Model-agnostic meta-learning (Finn et al. 2017) as MeLU (Lee et al. 2019) places it: embeddings are shared,
-    the decision layers adapt to each task in `n_steps` steps of size `inner_lr`; the meta-gradient is exact.
+class MAML(Method):
+    """Model-agnostic meta-learning (Finn, Abbeel & Levine 2017, algorithm 1): the start θ is learned.
 
-    It learns what the item effect leaves: (r − μ − b_i) / s, s their standard deviation. Object embeddings start as
-    content and factors from the training tasks. Training draws episodes of 1 to `max_shots` shots; the weights with
-    the least error on validation tasks are kept. Fails where there are too few tasks to learn from.
+        θ₀ = θ,   θ_{s+1} = θ_s − α ∇ loss(support; θ_s),   minimise Σ_tasks loss(query; θ_n) over θ, exactly
+
+    fast: the parameters or modules that adapt; None is all. `first_order=True` is FOMAML (section 5.2).
+    loss: of the inner and outer loop; None is squared error or cross-entropy, by the targets' type.
+    Needs many tasks; fails where `inner_lr` makes steps diverge, and beyond the number of steps it was trained for.
     """
 
-    n_factors: int = 8
-    n_hidden: int = 16
-    inner_lr: float = 0.2
-    n_steps: int = 3
-    shrinkage: float = 2.0
-    meta_lr: float = 3e-3
-    n_iterations: int = 200
-    meta_batch: int = 16
-    max_shots: int = 10
-    n_query: int = 10
-    first_order: bool = False
-    seed: int = 0
+    wants = "net"
 
-    def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "MAML":
-        self.bias = ShrunkBias().fit(tasks)
-        self.scale = (tasks.targets - self.bias.effects[tasks.objects]).std().clamp(min=1e-6)
-        objects = described(tasks, self.n_factors, self.seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            self.body = Body(objects, tasks.subject_features)
-            self.head = Head(self.body.n_outputs, self.n_hidden)
-        self._train(tasks, validation)
-        return self
+    def __init__(
+        self,
+        net: nn.Module,
+        inner_lr: float = 0.01,
+        n_steps: int = 1,
+        first_order: bool = False,
+        fast: Iterable[str] | None = None,
+        loss: Loss | None = None,
+        engine: str = "auto",
+        chunk: int | None = 32,
+        compile: bool = False,
+        trainer: EpisodicTrainer | None = None,
+    ):
+        super().__init__(trainer)
+        self.net, self.inner_lr, self.n_steps = net, inner_lr, n_steps
+        self.first_order, self.fast, self.loss = first_order, fast, loss
+        self.engine, self.chunk, self.compile = engine, chunk, compile
 
-    def _train(self, tasks: Tasks, validation: Tasks | None) -> None:
-        nets = nn.ModuleList([self.body, self.head])
-        optimizer = torch.optim.Adam(nets.parameters(), lr=self.meta_lr)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.n_iterations)
-        checks = self._checks(validation)
-        self.history, kept = [], deepcopy(nets.state_dict())
-        for i, episode in enumerate(self._episodes(tasks), start=1):
-            loss = self._meta_loss(episode).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(nets.parameters(), 5.0)
-            optimizer.step()
-            schedule.step()
-            if i % 50 == 0 or i == self.n_iterations:
-                error = validation_error(self, checks) if checks else loss.item()
-                if not checks or error < min(
-                    (row["validation"] for row in self.history), default=torch.inf
-                ):
-                    kept = deepcopy(nets.state_dict())
-                self.history.append({"iteration": i, "train": loss.item(), "validation": error})
-        nets.load_state_dict(kept)
+    def rates(self) -> Rate | Mapping[str, Rate]:
+        """α, as `meta_loss` takes it."""
+        return self.inner_lr
 
-    def _episodes(self, tasks: Tasks) -> Iterator[Episode]:
-        """One episode per iteration, of 1 to `max_shots` shots, so that the initialisation serves them all."""
-        generator, lots = torch.Generator().manual_seed(self.seed), random.Random(self.seed)
-        most = max(1, min(self.max_shots, int(tasks.sizes.max()) - 1))
-        for _ in range(self.n_iterations):
-            shots = lots.randint(1, most)
-            yield sample_episode(tasks, shots, self.n_query, generator, n_tasks=self.meta_batch)
+    def starts(self, support: Examples) -> dict[str, Tensor]:
+        """θ₀ of what each task starts on its own; nothing here."""
+        return {}
 
-    def _checks(self, validation: Tasks | None) -> list[Episode]:
-        if validation is None:
-            return []
-        shots = [k for k in (1, 3, 5, 10) if k <= self.max_shots]
-        return list(validation_episodes(validation, shots, self.n_query, self.seed))
-
-    def _meta_loss(self, episode: Episode) -> Tensor:
-        embedded = Episode(*(self._embedded(side) for side in episode))
+    def losses(self, episode: Episode) -> Tensor:
+        support = Examples(*episode.support)
         return meta_loss(
-            self.head, self._loss, embedded, self.inner_lr, self.n_steps, self.first_order
+            self.net,
+            self.loss or usual_loss(support.targets),
+            episode,
+            self.rates(),
+            self.n_steps,
+            self.first_order,
+            fast=self.fast,
+            engine="batched" if self.compile else self.engine,
+            chunk=self.chunk,
+            compile=self.compile,
+            starts=self.starts(support),
         )
 
-    def _loss(self, predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Σ (p − t)² / (K + λ): one rating moves a person's model less far than ten."""
-        return torch.where(mask, predictions - targets, 0).square().sum() / (
-            mask.sum() + self.shrinkage
+    def predict(
+        self, support: Examples, query_inputs: Tensor, n_steps: int | None = None
+    ) -> Tensor:
+        """Predictions after the inner loop; `n_steps` may differ from what it was trained for."""
+        support = Examples(*support)
+        with self.judging():
+            return adapted_predictions(
+                self.net,
+                self.loss or usual_loss(support.targets),
+                support,
+                query_inputs,
+                self.rates(),
+                self.n_steps if n_steps is None else n_steps,
+                fast=self.fast,
+                engine=self.engine,
+                chunk=self.chunk,
+                starts=self.starts(support),
+            )
+
+
+class FOMAML(MAML):
+    """First-order MAML (Finn et al. 2017, section 5.2): each step's gradient is taken for a constant, H for 0.
+
+    dL_q/dθ ≈ ∇L_q(θ_n). Half the time and less memory; fails where curvature matters, as with large or many steps.
+    """
+
+    def __init__(self, net: nn.Module, *args, **options):
+        super().__init__(net, *args, first_order=True, **options)
+
+
+class ANIL(MAML):
+    """Almost no inner loop (Raghu et al. 2020): MAML in which the `head` alone adapts, body features are reused.
+
+    Cheap, as good as MAML where one set of features serves all tasks; fails where tasks need features of their own.
+    """
+
+    def __init__(self, net: nn.Module, *args, fast: Iterable[str] = ("head",), **options):
+        super().__init__(net, *args, fast=fast, **options)
+
+
+class MetaSGD(MAML):
+    """Meta-SGD (Li et al. 2017, eq. 3): every fast parameter learns a step size of its own beside its start.
+
+        θ' = θ − α ∘ ∇ loss(support; θ),   minimise Σ loss(query; θ') over θ and α
+
+    α begins at `inner_lr`, and may become negative. Twice the parameters: needs more tasks than MAML before it pays.
+    """
+
+    def __init__(self, net: nn.Module, inner_lr: float = 0.01, *args, **options):
+        super().__init__(net, inner_lr, *args, **options)
+        self.names = fast_names(net, self.fast)
+        parameters = dict(net.named_parameters())
+        self.alpha = nn.ParameterList(
+            torch.full_like(parameters[name], inner_lr) for name in self.names
         )
 
-    def _embedded(self, side: Examples) -> Examples:
-        left = (side.targets - self.bias.prior(side.inputs)) / self.scale
-        return Examples(self.body(side.inputs), left, side.mask)
+    def rates(self) -> dict[str, Tensor]:
+        return dict(zip(self.names, self.alpha, strict=True))
 
-    def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
-        with torch.no_grad():
-            side, query = self._embedded(support), self.body(query_inputs)
-        correction = adapted_predictions(
-            self.head, self._loss, side, query, self.inner_lr, self.n_steps
-        )
-        return self.bias.prior(query_inputs) + self.scale * correction.detach()
+
+class ProtoMAML(MAML):
+    """MAML whose head starts at the task's prototypes (Triantafillou et al. 2020, section 3.1): for class-tasks only.
+
+        W_n = 2 c_n,   b_n = −‖c_n‖²,   c_n the mean of class n's features under θ
+
+    so that before any step it is a prototypical network; gradients reach the body through c_n as well. Any number of
+    ways. Fails as prototypes do at the start, and as MAML does with steps too large for features of large norm.
+    """
+
+    wants = "body"
+
+    def __init__(self, body: nn.Module, *args, **options):
+        super().__init__(with_head(body, 1), *args, **options)
+
+    def starts(self, support: Examples) -> dict[str, Tensor]:
+        centres, counts = prototypes(self.net.body(support.inputs), support)
+        bias = -centres.square().sum(-1)
+        none = torch.full_like(bias, -1e4)  # a class that the task does not have
+        return {"head.weight": 2 * centres, "head.bias": torch.where(counts > 0, bias, none)}

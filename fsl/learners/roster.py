@@ -11,10 +11,10 @@ from fsl.learners.baselines import (
     SupportMean,
     SupportMedian,
 )
-from fsl.learners.gradient import MAML
-from fsl.learners.metric import Siamese
+from fsl.learners.family import recommender
 from fsl.learners.neighbours import FoldIn, UserKNN
 from fsl.learners.select import Selected
+from fsl.learners.tastes import Siamese
 
 
 def baselines(seed: int = 0) -> dict[str, object]:
@@ -42,7 +42,7 @@ def meta_learners(n_iterations: int = 200, seed: int = 0) -> dict[str, object]:
         "Siamese": _chosen(
             Siamese(n_neighbours=n, vote_shrinkage=v, seed=seed) for n, v in ((80, 3), (200, 10))
         ),
-        "MAML": _chosen(MAML(inner_lr=a, n_iterations=n_iterations, seed=seed) for a in (0.1, 0.2)),
+        "MAML": _chosen(recommender("MAML", n_iterations, seed, inner_lr=a) for a in (0.1, 0.2)),
     }
 
 
