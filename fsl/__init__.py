@@ -11,7 +11,7 @@ _HOME = {
     "Examples": "episodes",
     "Episode": "episodes",
     "Tasks": "tasks",
-    "class_episode": "episodes",
+    "class_episode": "class_tasks",
     "draw_shots": "episodes",
     "everything_else": "episodes",
     "gather": "episodes",

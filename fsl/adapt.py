@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from fsl.engines.batched import Adaptation, batched
 from fsl.engines.by_higher import by_higher
 from fsl.engines.compiled import compiled
-from fsl.engines.inner_loop import InnerLoop, Loss, Rate, fast_names, rates_of, with_mask
-from fsl.engines.low_rank import with_row_space
+from fsl.engines.first_layers import with_row_space
+from fsl.engines.inner_loop import DRAWS, InnerLoop, Loss, Rate, fast_names, rates_of, with_mask
 from fsl.engines.one_by_one import one_by_one
 from fsl.engines.whole_step import WholeStep, eager
 from fsl.episodes import Episode, Examples
@@ -66,8 +66,8 @@ def meta_loss(
     engine: "batched" runs all tasks at once and needs net and loss to run under `torch.vmap`; "loop" runs one after
     another; "higher" likewise, by the library of that name, as a reference; "auto" is `choose_engine`'s.
     chunk: with more tasks than this, a chunk at a time is run and differentiated at once, so that memory stays bounded;
-    the result then can be differentiated once only, and weights that differ between tasks cost a second run.
-    None is all at once.
+    the result then can be differentiated once only, with respect to θ, α and the episode, and weights that differ
+    between tasks cost a second run. None is all at once.
     compile: trace the whole batched step and compile it; pays where the same shapes come thousands of times. The first
     call for each shape takes some 10 s; later ones are 2 to 4 times faster for small networks.
     starts: θ₀ of some fast parameters for each task apart, [n_tasks, *shape], by name (ProtoMAML: the head); such a
@@ -75,15 +75,14 @@ def meta_loss(
     randomness: what dropout may do, as in `torch.vmap`: "error" refuses it, "different" draws for each task apart,
     "same" gives all tasks the same draws. The draws come from torch's global generator.
 
-    Returns [n_tasks]. Raises ValueError for an unknown engine, n_steps < 0, a step size that is not finite, names that
-    fit no parameter, sides of different length, predictions [n, 1], losses that are not scalars, and what does not run
-    under vmap.
+    Returns [n_tasks]. Raises ValueError for an unknown engine, n_steps < 0, a step size that is not finite or does not
+    broadcast to its parameter, names that fit no parameter, sides of different length, predictions [n, 1], losses that
+    are not scalars, what does not run under vmap, and under `torch.inference_mode`, where nothing would adapt.
     """
     order = 0 if not torch.is_grad_enabled() else 1 if first_order else 2
     loop = _loop(net, loss, inner_lr, n_steps, order, fast, randomness, starts)
     support, query = (with_mask(side) for side in episode)
-    if len(support.inputs) != len(query.inputs):
-        raise ValueError(f"{len(support.inputs)} support tasks but {len(query.inputs)} query tasks")
+    _check_tasks(loop, len(support.inputs), len(query.inputs))
     name = _engine_name(engine, net, len(support.inputs))
     if compile and (name != "batched" or loop.starts):
         raise ValueError(f'compile wants engine="batched" and no starts, got {name!r}')
@@ -96,7 +95,7 @@ def _run(loop: InnerLoop, name: str, support, query, chunk: int | None, compile:
     if n_tasks == 0:
         return query.targets.new_zeros(0, dtype=torch.get_default_dtype())
     if name == "batched" and not compile:
-        loop = with_row_space(loop, support)
+        loop = with_row_space(loop, support.inputs, query.inputs)
     whole = compile or (n_tasks > (chunk or n_tasks) and not loop.starts)
     if loop.order and loop.fast and whole:
         run = compiled(loop) if compile else eager(loop, ENGINES[name])
@@ -124,14 +123,13 @@ def adapted_predictions(
     """
     loop = _loop(net, loss, inner_lr, n_steps, 0, fast, randomness, starts)
     support = with_mask(support)
-    if len(support.inputs) != len(query_inputs):
-        raise ValueError(f"{len(support.inputs)} support tasks but {len(query_inputs)} query tasks")
+    _check_tasks(loop, len(support.inputs), len(query_inputs))
     _check_chunk(chunk)
     if len(query_inputs) == 0:
         return query_inputs.new_zeros(query_inputs.shape[:2], dtype=torch.get_default_dtype())
     name = _engine_name(engine, net, len(query_inputs))
     if name == "batched":
-        loop = with_row_space(loop, support)
+        loop = with_row_space(loop, support.inputs, query_inputs)
     return _adapted(loop, name, support, (query_inputs,), lambda predictions: predictions, chunk)
 
 
@@ -184,22 +182,36 @@ def _loop(net, loss, inner_lr, n_steps, order, fast, randomness, starts=None) ->
         raise ValueError(f"n_steps must be a whole number, 0 or more, got {n_steps}")
     if randomness not in ("error", "different", "same"):
         raise ValueError(f'randomness must be "error", "different" or "same", got {randomness!r}')
-    names = fast_names(net, fast)
+    if torch.is_inference_mode_enabled():
+        raise ValueError(
+            "an inner loop takes gradients: torch.no_grad() lets it, torch.inference_mode() does not"
+        )
+    names, parameters = fast_names(net, fast), dict(net.named_parameters())
     odd = sorted(set(starts or ()) - set(names))
     if odd:
         raise ValueError(f"starts names {', '.join(odd)}, which does not adapt")
     return InnerLoop(
         net=net,
-        parameters=dict(net.named_parameters()),
+        parameters=parameters,
         buffers=dict(net.named_buffers()),
         loss=loss,
         fast=names,
-        rates=rates_of(inner_lr, names),
+        rates=rates_of(inner_lr, {name: parameters[name] for name in names}),
         n_steps=int(n_steps),
         order=order,
         randomness=randomness,
         starts=dict(starts or {}),
     )
+
+
+def _check_tasks(loop: InnerLoop, n_support: int, n_query: int) -> None:
+    if n_support != n_query:
+        raise ValueError(f"{n_support} support tasks but {n_query} query tasks")
+    for name, start in loop.starts.items():
+        if len(start) != n_support:
+            raise ValueError(
+                f"starts of {name!r} are {len(start)}, expected one for each of {n_support} tasks"
+            )
 
 
 def _check_chunk(chunk: int | None) -> None:
@@ -230,6 +242,8 @@ def _told_of_vmap(name: str) -> Iterator[None]:
         if name != "batched" or "vmap" not in str(error):
             raise
         first = str(error).split("\n")[0]
+        if "random operation" in first:
+            raise ValueError(DRAWS) from error
         raise ValueError(
             f'net or loss does not run under torch.vmap, engine="loop" does without it: {first}'
         ) from error

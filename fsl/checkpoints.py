@@ -6,8 +6,9 @@ The JSON names its tensors' file and is put in place last, by one atomic rename;
 import contextlib
 import hashlib
 import json
+import math
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ class Progress:
     history: list[list[float]] = field(default_factory=list)
 
 
-def probe(trainer, method: nn.Module, tasks) -> dict[str, str]:
-    """What must be the same for a run to be gone on with: settings, network, and a draw of the tasks as a checksum."""
+def probe(trainer, method: nn.Module, tasks, checks) -> dict[str, str]:
+    """What must be the same for a run to be gone on with: settings (the trainer's and the method's own), network, a
+    draw of the tasks and the validation episodes `checks`, these two as checksums.
+    """
     settings = {
         name: value
         for name, value in asdict(trainer).items()
@@ -43,15 +46,32 @@ def probe(trainer, method: nn.Module, tasks) -> dict[str, str]:
     }
     shapes = {name: list(t.shape) for name, t in method.state_dict().items()}
     drawn = method.draw(tasks, 1, torch.Generator().manual_seed(0))
+    network = f"{type(method).__name__} {json.dumps(shapes)}"
+    return {
+        "settings": json.dumps([settings, _own_settings(method)], default=str),
+        "network": hashlib.sha256(network.encode()).hexdigest(),
+        "tasks": _checksum(drawn),
+        "validation tasks": _checksum(checks),
+    }
+
+
+def _own_settings(method: nn.Module) -> dict[str, str]:
+    """The method's plain attributes (`inner_lr`, `n_steps`, `loss`, …) as text that is the same in every process."""
+    public = {name: v for name, v in vars(method).items() if not name.startswith("_")}
+    known = {name: _said(v) for name, v in public.items() if name not in ("training", "trainer")}
+    return {name: text for name, text in known.items() if text is not None}
+
+
+def _said(value: Any) -> str | None:
+    plain = isinstance(value, bool | int | float | str | tuple | list) or value is None
+    return repr(value) if plain or is_dataclass(value) else getattr(value, "__qualname__", None)
+
+
+def _checksum(drawn) -> str:
     digest = hashlib.sha256()
     for tensor in _tensors(drawn):
         digest.update(tensor.detach().contiguous().cpu().numpy().tobytes())
-    network = f"{type(method).__name__} {json.dumps(shapes)}"
-    return {
-        "settings": json.dumps(settings, default=str),
-        "network": hashlib.sha256(network.encode()).hexdigest(),
-        "tasks": digest.hexdigest(),
-    }
+    return digest.hexdigest()
 
 
 def _tensors(drawn) -> list[Tensor]:
@@ -72,7 +92,8 @@ class Checkpoint:
         name = f"iteration-{state.iteration:08d}.safetensors"
         tensors = _flat(method, optimizer, generator, kept)
         _put(self.folder / name, lambda path: save_file(tensors, path))
-        text = json.dumps({"tensors": name, "mark": self.mark, "state": asdict(state)}, indent=1)
+        saved = {"tensors": name, "mark": self.mark, "state": _strict(asdict(state))}
+        text = json.dumps(saved, indent=1, allow_nan=False)
         _put(self.folder / _JSON, lambda path: Path(path).write_text(text, encoding="utf-8"))
         for old in self.folder.glob("iteration-*.safetensors"):
             if old.name != name:
@@ -88,19 +109,45 @@ class Checkpoint:
             return None
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
-            mark, state = saved["mark"], Progress(**saved["state"])
+            mark, state = dict(saved["mark"]), Progress(**_lenient(saved["state"]))
             tensors = load_file(self.folder / saved["tensors"])
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise InputError(
-                f"{path}: no checkpoint that can be read ({error}); remove the folder to begin anew"
-            ) from error
+            raise _unreadable(path, error) from error
         for what, value in self.mark.items():
             if mark.get(what) != value:
                 raise InputError(
                     f"{path}: the checkpoint has other {what} than this run; "
                     "remove the folder, or name another one"
                 )
-        return state, _restore(tensors, method, optimizer, generator)
+        try:
+            return state, _restore(tensors, method, optimizer, generator)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    why = str(error).split("\n")[0]
+    return InputError(
+        f"{path}: no checkpoint that can be read ({why}); remove the folder to begin anew"
+    )
+
+
+def _strict(value: Any) -> Any:
+    """As strict JSON has it: a number that is not finite becomes its name, "inf" or "nan"."""
+    if isinstance(value, dict):
+        return {name: _strict(v) for name, v in value.items()}
+    if isinstance(value, list):
+        return [_strict(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _lenient(value: Any) -> Any:
+    """What `_strict` was given. No other text stands there."""
+    if isinstance(value, dict):
+        return {name: _lenient(v) for name, v in value.items()}
+    if isinstance(value, list):
+        return [_lenient(v) for v in value]
+    return float(value) if isinstance(value, str) else value
 
 
 def _flat(method, optimizer, generator, kept: dict | None) -> dict[str, Tensor]:
@@ -114,7 +161,9 @@ def _flat(method, optimizer, generator, kept: dict | None) -> dict[str, Tensor]:
 
 def _restore(tensors: dict[str, Tensor], method, optimizer, generator) -> dict | None:
     def under(start: str) -> dict[str, Tensor]:
-        return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+        # copies: what was loaded is a map of a file that the next save takes away
+        here = [name for name in tensors if name.startswith(start)]
+        return {name.removeprefix(start): tensors[name].clone() for name in here}
 
     method.load_state_dict(under("weights/"))
     whole = optimizer.state_dict()

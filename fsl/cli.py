@@ -1,4 +1,4 @@
-"""The command line: `fsl data …` and `fsl report …`. Parses and dispatches; what runs imports what it needs."""
+"""The command line: `fsl data`, `fsl report`, `fsl speed`. Parses and dispatches; what runs imports what it needs."""
 
 import argparse
 import errno
@@ -48,6 +48,7 @@ def _run(argv: Sequence[str] | None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_data(commands)
     _add_report(commands)
+    _add_speed(commands)
     args = parser.parse_args(argv)
     try:
         return args.run(args)
@@ -71,6 +72,13 @@ def _add_report(commands) -> None:
     from fsl.reporting.cli import add_arguments
 
     add_arguments(commands.add_parser("report", help="run notebooks and leave pages to read"))
+
+
+def _add_speed(commands) -> None:
+    """`fsl speed`."""
+    from fsl.speed.cli import add_arguments
+
+    add_arguments(commands.add_parser("speed", help="time a meta-step beside other libraries"))
 
 
 if __name__ == "__main__":

@@ -136,39 +136,3 @@ def sample_episode(
 ) -> Episode:
     """`draw_shots` and `gather` in one; the options are those of `draw_shots`."""
     return gather(tasks, draw_shots(tasks, n_shots, n_query, generator, **options))
-
-
-def class_episode(
-    inputs: Tensor,
-    labels: Tensor,
-    n_way: int,
-    n_shots: int,
-    n_query: int,
-    n_tasks: int,
-    generator: torch.Generator,
-) -> Episode:
-    """N-way K-shot class-tasks (Vinyals et al. 2016): each draws n_way classes, and n_shots + n_query rows of each.
-
-    inputs: [n, ...], labels: [n] int. Returns inputs [n_tasks, n_way * n_shots, ...] (query: n_way * n_query) and
-    targets 0 … n_way − 1, new names in every task. Raises InputError where too few classes have enough rows.
-    """
-    order = labels.argsort(stable=True)
-    _, sizes = labels.unique(return_counts=True)
-    offsets = torch.cat([torch.zeros(1, dtype=torch.long), sizes.cumsum(0)])
-    able = (sizes >= n_shots + n_query).nonzero()[:, 0]
-    if len(able) < n_way:
-        raise InputError(
-            f"{n_way}-way tasks need {n_way} classes with {n_shots + n_query} rows each; {len(able)} have as many"
-        )
-    lots = torch.rand(n_tasks, len(able), generator=generator).argsort(1)[:, :n_way]
-    rows, owner = rows_of(offsets, able[lots].flatten())
-    rows = order[_shuffled(rows, owner, generator)]
-    many = sizes[able[lots].flatten()]
-    rank = torch.arange(len(rows)) - (many.cumsum(0) - many)[owner]
-    chosen = _padded(rows, owner, rank, n_tasks * n_way, n_shots + n_query)
-    chosen = chosen.view(n_tasks, n_way, n_shots + n_query)
-    names = torch.arange(n_way)[None, :, None].expand_as(chosen)
-    sides = (slice(None, n_shots), slice(n_shots, None))
-    return Episode(
-        *(Examples(inputs[chosen[..., s].flatten(1)], names[..., s].flatten(1)) for s in sides)
-    )

@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fsl import class_episode
+from fsl.class_evaluation import accuracy
+from fsl.class_tasks import class_episode
 from fsl.compare import summarise
 from fsl.episodes import Episode
 from fsl.evaluation import COLUMNS
@@ -109,11 +110,3 @@ def disjoint_rows(
     chosen = classes[torch.randperm(len(classes), generator=generator)[:n_background]]
     is_background = torch.isin(labels, chosen)
     return is_background.nonzero()[:, 0], (~is_background).nonzero()[:, 0]
-
-
-def accuracy(scores: Tensor, targets: Tensor) -> Tensor:
-    """Share of a task's query whose own class has the highest score; the first of equals counts.
-
-    scores: [n_tasks, n_query, n_way]; targets: [n_tasks, n_query]. Returns [n_tasks], float64.
-    """
-    return (scores.argmax(-1) == targets).double().mean(-1)

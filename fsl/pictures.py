@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-from fsl.plots import COLOURS, plain
+from fsl.plots import COLOURS, MARKERS, plain
 
 
 def behaviours_per_user(sizes: pd.Series, by: pd.Series | None, ax: Axes) -> Axes:
@@ -131,3 +132,52 @@ def _spread(places: np.ndarray, n: int) -> list[int]:
         if len(chosen) < n and not ((gap[:, 0] < 0.2) & (gap[:, 1] < 0.045)).any():
             chosen.append(int(i))
     return chosen
+
+
+def image_rows(
+    rows: Mapping[str, np.ndarray], ax: Axes, captions: Mapping[str, Sequence[str]] | None = None
+) -> Axes:
+    """Rows of small images, ink dark on paper: name -> [n, h, w] in 0 … 1; captions stand below a row's images."""
+    captions = captions or {}
+    for y, (name, images) in enumerate(rows.items()):
+        for x, image in enumerate(images):
+            where = (x, x + 0.92, 1.25 * y + 0.92, 1.25 * y)
+            ax.imshow(image, cmap="Greys", vmin=0, vmax=1, extent=where)
+            ax.add_patch(plt.Rectangle((x, 1.25 * y), 0.92, 0.92, fill=False, ec="#bdbdbd", lw=0.8))
+        for x, caption in enumerate(captions.get(name, ())):
+            ax.text(x + 0.46, 1.25 * y + 0.94, plain(caption), ha="center", va="top", fontsize=10)
+    width = max(len(images) for images in rows.values())
+    ax.set(xlim=(-0.05, width), ylim=(1.25 * len(rows), -0.05), xticks=[])
+    ax.set_yticks(1.25 * np.arange(len(rows)) + 0.46, [plain(name) for name in rows])
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    sns.despine(ax=ax, left=True, bottom=True)
+    return ax
+
+
+def embedding_map(places: np.ndarray, labels: np.ndarray, images: np.ndarray, ax: Axes) -> Axes:
+    """Points [n, 2] by class, a colour and marker each, with the class's image [n_classes, h, w] at its mean."""
+    for label, image in enumerate(images):
+        own = places[labels == label]
+        colour = list(COLOURS.values())[label % 7]
+        marker = MARKERS[label % len(MARKERS)]
+        ax.plot(*own.T, marker, color=colour, ms=6, alpha=0.75, mec="white", mew=0.4)
+        picture = OffsetImage(image, cmap="Greys", zoom=0.9, norm=plt.Normalize(0, 1))
+        frame = dict(edgecolor=colour, lw=1.5, boxstyle="square,pad=0")
+        ax.add_artist(AnnotationBbox(picture, own.mean(0), pad=0, bboxprops=frame))
+    ax.set(xticks=[], yticks=[], xlabel="first direction", ylabel="second direction")
+    ax.margins(0.08)
+    return ax
+
+
+def marks_by_row(table: pd.DataFrame, ax: Axes, label: str, names: Sequence[str]) -> Axes:
+    """A line per row of the table, on it a marker per column. names: decides who gets which colour and marker."""
+    for i, name in enumerate(table.columns):
+        place, apart = names.index(name), 0.36 * (i / max(len(table.columns) - 1, 1) - 0.5)
+        style = {"color": list(COLOURS.values())[place % 7], "ms": 6, "ls": "", "alpha": 0.9}
+        marker = MARKERS[place % len(MARKERS)]
+        rows = np.arange(len(table)) - apart  # none hides another of the same value
+        ax.plot(table[name], rows, marker=marker, label=plain(name), **style)
+    ax.set_yticks(range(len(table)), [plain(row) for row in table.index], fontsize=8.5)
+    ax.set(ylim=(-0.6, len(table) - 0.4), xlabel=label)
+    return ax

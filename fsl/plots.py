@@ -18,7 +18,7 @@ COLOURS = {
     "blue": "#0072B2", "orange": "#D55E00", "green": "#009E73", "pink": "#CC79A7", "sky": "#56B4E9",
     "gold": "#E69F00", "black": "#222222", "grey": "#9a9a9a",
 }  # fmt: skip
-_MARKERS = "osD^vP*Xh"
+MARKERS = "osD^vP*Xh"
 _CJK_FONTS = (
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB",
     "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei", "Arial Unicode MS",
@@ -81,7 +81,7 @@ def error_vs_shots(
             ax.plot(x, values, color="#bdbdbd", lw=1, zorder=1)
             continue
         place = list(highlight).index(name)
-        colour, marker = list(COLOURS.values())[place % 7], _MARKERS[place % len(_MARKERS)]
+        colour, marker = list(COLOURS.values())[place % 7], MARKERS[place % len(MARKERS)]
         ax.plot(x, values, color=colour, lw=2.2, marker=marker, ms=6, zorder=3)
         if place < 2:
             ax.fill_between(x, line["low"], line["high"], color=colour, alpha=0.12, lw=0)
@@ -120,18 +120,22 @@ def _end_labels(ax: Axes, ends: dict, x: float) -> None:
 
 
 def intervals(
-    rows: Mapping[str, object], ax: Axes, label: str, reference: float | None = None
+    rows: Mapping[str, object],
+    ax: Axes,
+    label: str,
+    reference: float | None = None,
+    form: str = ".3f",
 ) -> Axes:
     """Named values with their 95 % intervals, top to bottom; `reference` is a dashed line to be compared with.
 
-    rows: name -> an object with value, low and high.
+    rows: name -> an object with value, low and high. form: how a value is written above its marker.
     """
     for y, row in enumerate(rows.values()):
         colour = list(COLOURS.values())[y % 7]
         ax.plot([row.low, row.high], [y, y], color=colour, lw=3, alpha=0.5, solid_capstyle="round")
-        ax.plot(row.value, y, _MARKERS[y % len(_MARKERS)], color=colour, ms=8)
+        ax.plot(row.value, y, MARKERS[y % len(MARKERS)], color=colour, ms=8)
         ax.annotate(
-            f"{row.value:.3f}",
+            f"{row.value:{form}}",
             (row.value, y),
             (0, 9),
             textcoords="offset points",
@@ -146,6 +150,17 @@ def intervals(
     return ax
 
 
+def marked_values(values: Mapping[str, float], ax: Axes, title: str, unit: str = "") -> Axes:
+    """Values to compare with, as upright lines in `intervals`: each dashed in its own way and named below."""
+    dashes = ("--", ":", "-.", (0, (7, 3)), (0, (1, 4)))
+    for i, (name, value) in enumerate(values.items()):
+        style = {"color": COLOURS["black"], "lw": 1.2, "ls": dashes[i % len(dashes)], "zorder": 0}
+        ax.axvline(value, label=f"{plain(name)}, {value:g}{unit}", **style)
+    below = {"loc": "upper left", "bbox_to_anchor": (0, -0.13), "ncols": 2}
+    ax.legend(title=title, title_fontsize=9, fontsize=9, alignment="left", **below)
+    return ax
+
+
 def curves(lines: Mapping[str, pd.DataFrame], ax: Axes, xlabel: str, ylabel: str) -> Axes:
     """Lines with bands, one per name; each table has columns x, value, low, high. Named in a legend, own markers."""
     for i, (name, line) in enumerate(lines.items()):
@@ -154,13 +169,38 @@ def curves(lines: Mapping[str, pd.DataFrame], ax: Axes, xlabel: str, ylabel: str
             line["x"],
             line["value"],
             color=colour,
-            marker=_MARKERS[i % len(_MARKERS)],
+            marker=MARKERS[i % len(MARKERS)],
             lw=2,
             label=plain(name),
         )
         ax.fill_between(line["x"], line["low"], line["high"], color=colour, alpha=0.15, lw=0)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend()
+    return ax
+
+
+def log_curves(
+    lines: Mapping[str, pd.DataFrame],
+    ax: Axes,
+    xlabel: str,
+    ylabel: str,
+    dashed: Sequence[str] = (),
+    log_x: bool = True,
+) -> Axes:
+    """As `curves`, with logarithmic axes and the legend beside; `dashed` names the lines that are not like the others.
+
+    Tables without low and high have no band. log_x=False leaves the x axis as it is.
+    """
+    for i, (name, line) in enumerate(lines.items()):
+        style = {"color": list(COLOURS.values())[i % 7], "marker": MARKERS[i % len(MARKERS)]}
+        style |= {"ls": "--" if name in dashed else "-", "lw": 1.8, "label": plain(name)}
+        every = None if len(line) <= 10 else 0.12  # of the axes' diagonal
+        ax.plot(line["x"], line["value"], markevery=every, **style)
+        if "low" in line:
+            band = (line["x"], line["low"], line["high"])
+            ax.fill_between(*band, color=style["color"], alpha=0.12, lw=0)
+    ax.set(yscale="log", xscale="log" if log_x else "linear", xlabel=xlabel, ylabel=ylabel)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
 

@@ -31,7 +31,7 @@ def load(name: str, *, timeout: float = fetch.SECONDS, **options) -> Shop:
 
 
 def files_of(name: str, *, timeout: float = fetch.SECONDS) -> dict[str, Path]:
-    """The files of a known source by their names, each with the sha256 that is meant; none of "simulated".
+    """The files of a known source by their names, each with the sha256 that is meant; none of what is simulated.
 
     For "omniglot" and "fewrel", which `fsl.omniglot` and `fsl.fewrel` read. Files are looked for as `load` does.
     Raises InputError if they cannot be had within `timeout` seconds.
@@ -69,11 +69,17 @@ def open_shop(data: str | Path, **read_options) -> Shop:
 def _shop(name: str) -> Source:
     source = find_source(name)
     if source.kind != "shop":
-        raise InputError(
-            f"{name} is {source.kind}, not a shop, expected one of {', '.join(_shops())} "
-            f"({source.read_by} reads {name})."
-        )
+        raise InputError(no_shop(source))
     return source
+
+
+def no_shop(source: Source) -> str:
+    """Why a source of another kind is refused where a shop is wanted."""
+    how = "makes" if source.simulated else "reads"
+    return (
+        f"{source.name} is {source.kind}, not a shop, expected one of {', '.join(_shops())} "
+        f"({source.read_by} {how} {source.name})."
+    )
 
 
 def _shops() -> list[str]:

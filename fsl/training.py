@@ -25,8 +25,9 @@ class EpisodicTrainer:
     it has them); the weights with the least error there are kept, and `patience` looks in a row without a better one
     end the training (None: never). Without validation tasks the last weights are kept.
     seed: of the draws of tasks, of dropout and of the validation tasks.
-    checkpoint: a folder for safetensors and JSON, written every `save_every` iterations; if it holds an unfinished run
-    of the same settings, network and tasks, training goes on from there and ends at the same weights.
+    checkpoint: a folder for safetensors and JSON, written every `save_every` iterations and at the end; if it holds a
+    run of the same settings, network, tasks and validation tasks, training goes on from there and ends at the same
+    weights.
     """
 
     n_iterations: int = 1_000
@@ -49,6 +50,10 @@ class EpisodicTrainer:
         for name in ("n_iterations", "meta_batch", "check_every", "save_every", "n_validation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience must be at least 1, or None for never, got {self.patience}")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip must be above 0, or None for never, got {self.clip}")
 
     def train(self, method: nn.Module, tasks, validation=None) -> pd.DataFrame:
         """Train `method` (a `Method`) in place, on episodes of the samplers `tasks` and `validation`.
@@ -95,11 +100,12 @@ class _Run:
 
     def begin(self) -> None:
         """From the start, or from the checkpoint."""
+        self.saved, folder = None, self.trainer.checkpoint
+        if folder is not None:
+            mark = probe(self.trainer, self.method, self.tasks, self.checks)
+            self.saved = Checkpoint(Path(folder), mark)
         torch.manual_seed(self.trainer.seed)
-        self.saved = None
-        if self.trainer.checkpoint is not None:
-            mark = probe(self.trainer, self.method, self.tasks)
-            self.saved = Checkpoint(Path(self.trainer.checkpoint), mark)
+        if self.saved:
             found = self.saved.load(self.method, self.optimizer, self.generator)
             if found is not None:
                 self.state, self.kept = found
@@ -107,6 +113,7 @@ class _Run:
 
     def go_on(self) -> None:
         trainer, state = self.trainer, self.state
+        finished = state.done
         bar = tqdm(
             total=trainer.n_iterations,
             initial=state.iteration,
@@ -125,7 +132,7 @@ class _Run:
                 if state.iteration % trainer.save_every == 0:
                     self._save()
                 bar.update()
-        if self.saved and not state.done:
+        if not finished:
             state.done = True
             self._save()
         if self.kept is not None:
@@ -150,7 +157,7 @@ class _Run:
         """A line for the history; the best weights so far are kept."""
         state = self.state
         error = self._error()
-        if self.checks and not error >= state.least:
+        if self.checks and error < state.least:  # a NaN is never better
             state.least, state.looks_in_vain = error, 0
             self.kept = deepcopy(self.method.state_dict())
         else:

@@ -17,7 +17,7 @@ from papermill.translators import PythonTranslator
 
 from fsl.cli import main
 from fsl.errors import InputError
-from fsl.reporting import failure, inputs, plan, publish, report
+from fsl.reporting import failure, inputs, matching, plan, presets, publish, report, told
 from fsl.reporting.parameters import Parameter, fit_texts, read_parameters
 from fsl.reporting.presets import Preset
 from fsl.reporting.unplaced import without
@@ -71,6 +71,8 @@ def notebooks(tmp_path_factory):
     write(folder, "15_waits", WAIT)
     sizes = "n_draws = 3  # draws\nmax_users = 9  # users"
     write(folder, "18_sizes", "print(n_draws)", parameters=sizes)
+    images = 'data = "simulated-characters"  # a source of images\nn_steps = 2  # steps'
+    write(folder, "20_images", "print(data)", parameters=images)
     write(folder, "11_good--simulated", "1 / 0")
     return folder
 
@@ -168,7 +170,7 @@ def test_the_sidecar_says_what_was_found_and_how(made):
     assert entry["stamp"]["threads"] == 1
     assert len(entry["stamp"]["checksum"]) == 64
     page = (made[0] / "11_good--simulated.html").read_text()
-    assert f"sha256 {entry['stamp']['checksum']} of the tables, which this commit makes" in page
+    assert f"sha256 {entry['stamp']['checksum']} of the data, which this commit makes" in page
     assert [row["name"] for row in entry["parameters"]][:3] == ["data", "read_options", "seed"]
     assert sidecar(made[0], "13_no_data")["data"] is None
 
@@ -320,6 +322,22 @@ REFUSED = [
     (["11", "--seed", "4294967296"], f"11_good: parameter seed {SEED}, not '4294967296'"),
     (["11--simulated"], "no notebook '11--simulated'; there are: 11_good, 12_fails"),
     (["11", "--all"], "--all means every notebook: leave the names away"),
+    (["11", "--quick", "--full"], "--quick and --full are two sizes: give one of them"),
+    (["11", "--data", "omniglot"], "omniglot is images, not a shop, expected one of phones-99,"),
+    (
+        ["20", "--data", "ml-100k"],
+        "20_images takes images: give --data omniglot or simulated-characters, not ml-100k",
+    ),
+    (
+        ["20", "--data", "no/such/shop"],
+        "20_images takes images: give --data omniglot or simulated-characters, not no/such/shop",
+    ),
+    (
+        ["11", "20", "--data", "simulated"],
+        "20_images takes images: give --data omniglot or simulated-characters, not simulated",
+    ),
+    (["20", "--data", "fewrel"], "20_images takes images: give --data omniglot or simulated-"),
+    (["11", "20", "--data", "simulated-characters"], "simulated-characters is images, not a shop"),
 ]
 
 
@@ -438,10 +456,207 @@ def test_presets_make_the_size_and_the_command_line_wins(notebooks, monkeypatch)
     )
     request = plan.Request(["11"], assignments=["lr=0.3"])
     assert plan.plan(request, notebooks)[0].given == {"seed": 8, "lr": 0.3, "data": "simulated"}
-    assert plan.plan(replace(request, quick=True, seed=1), notebooks)[0].given["seed"] == 1
+    assert plan.plan(replace(request, size="quick", seed=1), notebooks)[0].given["seed"] == 1
     monkeypatch.setitem(plan.PRESETS, "11_good", Preset(report={"no_such": 8}))
     with pytest.raises(InputError, match="11_good has no parameter 'no_such'"):
         plan.plan(request, notebooks)
+
+
+def test_full_comes_on_top_of_report_and_falls_back_to_it(notebooks, monkeypatch):
+    row = Preset(report={"seed": 8, "lr": 0.2}, quick={"seed": 9}, full={"lr": 0.5}, full_minutes=7)
+    monkeypatch.setitem(plan.PRESETS, "11_good", row)
+    monkeypatch.setitem(plan.PRESETS, "18_sizes", Preset(report={"n_draws": 5}))
+    full, other = plan.plan(plan.Request(["11", "18"], size="full"), notebooks)
+    assert (full.given, full.size) == ({"seed": 8, "lr": 0.5, "data": "simulated"}, "full")
+    assert (other.given, other.size) == ({"n_draws": 5}, "report")
+    (report_size,) = plan.plan(plan.Request(["11"]), notebooks)
+    assert (report_size.given["lr"], report_size.size) == (0.2, "report")
+    (won,) = plan.plan(plan.Request(["11"], assignments=["lr=0.7"], size="full"), notebooks)
+    assert (won.given["lr"], won.size) == (0.7, "full")
+    monkeypatch.setitem(plan.PRESETS, "11_good", Preset(full={"no_such": 8}))
+    with pytest.raises(InputError, match="11_good has no parameter 'no_such'"):
+        plan.plan(plan.Request(["11"], size="full"), notebooks)
+    assert plan.plan(plan.Request(["11"]), notebooks)[0].given == {"data": "simulated"}
+
+
+def test_a_full_run_tells_how_long_before_and_its_size_after(run, monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(plan.PRESETS, "18_sizes", Preset(full={"n_draws": 30}, full_minutes=40))
+    assert run("18", "13", "--full", "--out", tmp_path) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("full size, on one core: 18_sizes about 40 minutes\n")
+    assert sidecar(tmp_path, "18_sizes")["size"] == "full"
+    assert sidecar(tmp_path, "13_no_data")["size"] == "report"
+    page = (tmp_path / "18_sizes.html").read_text()
+    assert '<span class="badge full">full size</span>' in page
+    assert " s, full size" in page
+    assert '<span class="badge full">full size</span>' in (tmp_path / "index.html").read_text()
+    assert run("18", "13", "--out", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "report sizes: they replace the earlier full-size page; fsl report --full renews" in said
+    assert "quick sizes" not in said
+
+
+@pytest.mark.parametrize(
+    ("earlier", "new", "said"),
+    [
+        ("full", "quick", {("quick", "full"): 1}),
+        ("full", "report", {("report", "full"): 1}),
+        ("report", "quick", {("quick", "report"): 1}),
+        ("report", "full", {}),
+        ("quick", "quick", {}),
+        ("elsewhere", "quick", {}),
+    ],
+)
+def test_only_larger_pages_are_said_to_be_replaced(monkeypatch, tmp_path, earlier, new, said):
+    monkeypatch.setattr(told.index, "sidecars", lambda _: {"x": {"size": earlier}})
+    entries = [
+        {"stem": "x", "size": new, "status": "ok"},
+        {"stem": "y", "size": new, "status": "ok"},
+    ]
+    assert told.replaced_by_smaller(entries, tmp_path) == said
+    assert told.replaced_by_smaller([{**entries[0], "status": "not run"}], tmp_path) == {}
+
+
+def test_what_runs_long_is_told_of_what_will_run(monkeypatch, notebooks, capsys):
+    def warned(*names: str) -> str:
+        told.warn_of_full(plan.plan(plan.Request(names, size="full"), notebooks))
+        return capsys.readouterr().err
+
+    assert warned("18") == (
+        "full size: none of these notebooks has one, so all run at report size\n"
+    )
+    monkeypatch.setitem(plan.PRESETS, "18_sizes", Preset(full={"n_draws": 9}))
+    monkeypatch.setitem(plan.PRESETS, "20_images", Preset(full={"n_steps": 9}, full_minutes=240))
+    assert warned("18", "20") == (
+        "full size, on one core: 18_sizes for longer than at report size; "
+        "20_images--simulated-characters about 4 hours\n"
+    )
+    missing = inputs.Data("omniglot", "omniglot", False, missing="no network", kind="images")
+    monkeypatch.setattr(matching, "from_name", lambda _: missing)
+    assert warned("20") == "", "what cannot be had does not run, and does have a full size"
+
+
+def test_help_follows_the_default_run_and_tells_of_full_sizes(monkeypatch, capsys):
+    from fsl.reporting import cli
+
+    monkeypatch.setattr(cli, "DEFAULT_RUN", ("01_a", "02_b", "07_c"))
+    monkeypatch.setattr(
+        presets,
+        "PRESETS",
+        {"01_a": Preset(), "07_c": Preset(full={"n": 1}, full_minutes=25)},
+    )
+    with pytest.raises(SystemExit):
+        main(["report", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "07_c or 07; default: 01, 02, 07" in said
+    assert said.endswith("At full size, on one core and per data set: 07_c about 25 minutes.")
+    monkeypatch.setattr(presets, "PRESETS", {"01_a": Preset()})
+    assert presets.full_sizes() == ""
+
+
+def test_every_preset_is_about_one_kind_of_data_and_says_how_long_its_full_size_runs():
+    for name, row in presets.PRESETS.items():
+        assert len({inputs.kind_of(source) for source in row.data}) <= 1, name
+        assert bool(row.full) == (row.full_minutes is not None), name
+
+
+def test_images_go_to_notebooks_about_images_and_shops_to_the_others(notebooks, monkeypatch):
+    monkeypatch.setattr(plan, "DEFAULT_RUN", ("11_good", "13_no_data", "20_images"))
+    monkeypatch.setattr(matching, "from_word", lambda word, _: inputs.from_name(word))
+
+    def stems(names=(), data=()) -> list[str]:
+        return [job.stem for job in plan.plan(plan.Request(names, data), notebooks)]
+
+    shop, images = "11_good--simulated", "20_images--simulated-characters"
+    assert stems() == [shop, "13_no_data", images]
+    assert stems(data=["simulated"]) == [shop]
+    assert stems(data=["simulated-characters"]) == [images]
+    both = ["simulated", "simulated-characters"]
+    assert stems(data=both) == [shop, images]
+    assert stems(["11", "20"], both) == [shop, images]
+    assert stems(["20"], ["simulated-characters"]) == [images]
+    with pytest.raises(InputError, match=r"^fewrel is texts, not a shop, expected one of"):
+        stems(data=["fewrel"])
+    with pytest.raises(InputError, match=r"^omniglot is images, not a shop, expected one of"):
+        stems(["11"], ["simulated", "omniglot"])
+    monkeypatch.setattr(plan, "DEFAULT_RUN", ("13_no_data",))
+    with pytest.raises(InputError, match=r"^none of the chosen notebooks takes data"):
+        stems(data=["simulated"])
+
+
+def test_a_preset_makes_a_notebook_one_about_images(notebooks, monkeypatch):
+    """Its own default may be a shop: the preset's data decide, as they decide what it is run on."""
+    monkeypatch.setitem(plan.PRESETS, "11_good", Preset(data=("simulated-characters",)))
+    (job,) = plan.plan(plan.Request(["11"]), notebooks)
+    assert (job.stem, job.given["data"]) == (
+        "11_good--simulated-characters",
+        "simulated-characters",
+    )
+    with pytest.raises(InputError, match=r"^11_good takes images: give --data omniglot or"):
+        plan.plan(plan.Request(["11"], ["simulated"]), notebooks)
+
+
+def test_a_report_on_invented_images_is_labelled_so(run, tmp_path):
+    assert run("20", "--out", tmp_path) == 0
+    entry = sidecar(tmp_path, "20_images--simulated-characters")
+    assert (entry["data"], entry["simulated"]) == ("simulated-characters", True)
+    assert len(entry["stamp"]["checksum"]) == 64
+    page = (tmp_path / "20_images--simulated-characters.html").read_text()
+    assert "simulated data</span>" in page
+    assert f"sha256 {entry['stamp']['checksum']} of the data, which this commit makes" in page
+
+
+@pytest.fixture
+def omniglot(monkeypatch):
+    """Sources whose files are fetched by a stand-in: what it is asked for, and what it refuses."""
+    inputs.from_name.cache_clear()
+    asked = []
+
+    def files_of(name, *, timeout):
+        asked.append((name, timeout))
+        if len(asked) > 1:
+            raise InputError(f"{name} cannot be fetched: no network.")
+        return {}
+
+    monkeypatch.setattr("fsl.sources.files_of", files_of)
+    yield asked
+    inputs.from_name.cache_clear()
+
+
+def test_images_are_fetched_whole_but_not_opened(omniglot):
+    data = inputs.from_name("omniglot")
+    assert omniglot == [("omniglot", inputs.PATIENCE)]
+    assert (data.kind, data.simulated, data.has_target, data.missing) == (
+        "images",
+        False,
+        False,
+        None,
+    )
+    assert len(data.checksum) == 64
+    texts = inputs.from_name("fewrel")
+    assert (texts.kind, texts.missing) == ("texts", "fewrel cannot be fetched: no network.")
+
+
+def test_images_that_cannot_be_had_are_a_row_or_refused(
+    run, omniglot, monkeypatch, tmp_path, capsys
+):
+    omniglot.append("the first")
+    monkeypatch.setitem(plan.PRESETS, "20_images", Preset(data=("omniglot",)))
+    assert run("20", "--out", tmp_path) == 0
+    assert (
+        "not run  20_images--omniglot: omniglot cannot be fetched: no network. "
+        "`fsl data fetch omniglot` with a network, or set FSL_DATA."
+    ) in capsys.readouterr().out
+    assert "Not run: omniglot cannot be fetched" in (tmp_path / "index.html").read_text()
+    assert run("20", "--data", "omniglot", "--out", tmp_path / "out") == 2
+    assert "fsl: omniglot cannot be fetched: no network." in capsys.readouterr().err
+    assert omniglot[1:] == [("omniglot", inputs.PATIENCE), ("omniglot", inputs.SECONDS)]
+
+
+def test_what_fits_no_notebook_is_refused_before_it_is_fetched(run, omniglot, tmp_path, capsys):
+    assert run("11", "--data", "omniglot") == 2
+    assert omniglot == []
+    assert capsys.readouterr().err.count("fsl: ") == 1
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ SHOPS = "phones-99, amazon-phones, ml-100k, simulated"
 
 
 def test_names_and_options():
-    names = f"{SHOPS}, omniglot, fewrel"
+    names = f"{SHOPS}, omniglot, fewrel, simulated-characters"
     with pytest.raises(InputError) as caught:
         fsl.load("ml100k")
     said = f"no source is called 'ml100k', expected one of {names} (is it 'ml-100k'?)."
@@ -226,11 +226,22 @@ def test_files_of_what_is_no_shop(web, monkeypatch):
     assert sources.files_of("simulated") == {}
 
 
+def test_invented_characters_need_no_file_and_are_no_shop(web):
+    name = "simulated-characters"
+    assert sources.files_of(name) == {}
+    said = f"{name} is images, not a shop, expected one of {SHOPS} (fsl.simulated_characters makes {name})."
+    for attempt in (fsl.load, fsl.open_shop, functools.partial(fsl.load, n_users=3)):
+        with pytest.raises(InputError) as caught:
+            attempt(name)
+        assert caught.value.problems == (said,)
+    assert left(web) == []
+
+
 def test_every_source_says_what_it_is():
     for name, source in sources.SOURCES.items():
         assert source.name == name
         assert source.kind in ("shop", "images", "texts")
-        assert (source.kind == "shop") == (source.read is not None or source.simulated)
+        assert (source.read is not None) == (source.kind == "shop" and not source.simulated)
         assert (source.kind != "shop") == bool(source.read_by)
         assert source.size
         assert importlib.util.find_spec(source.read_by or "fsl")

@@ -27,6 +27,7 @@ class Adaptation:
 
     def __init__(self, loop: InnerLoop, support):
         n_tasks = len(support.inputs)
+        _check_hooks(loop.net)
         self.loop, self.rows = loop, RowSpace(loop)
         kept = [i for i, name in enumerate(loop.fast) if name not in self.rows.names]
         self.names, self.rates = [loop.fast[i] for i in kept], [loop.rates[i] for i in kept]
@@ -70,6 +71,14 @@ class Adaptation:
     def _forward(self, theta: list[Tensor], own: dict, inputs: Tensor) -> Tensor:
         given = self.shared | own | dict(zip(self.names, theta, strict=True))
         return self.loop.run(given, inputs)
+
+
+def _check_hooks(net: nn.Module) -> None:
+    """Under vmap a hook on gradients never fires, and nothing says so."""
+    if any(m._backward_hooks or m._backward_pre_hooks for m in net.modules()):
+        raise ValueError(
+            'net has backward hooks, which torch.vmap passes over: engine="loop" does not'
+        )
 
 
 def _buffers(loop: InnerLoop, n_tasks: int) -> tuple[dict, dict]:

@@ -23,7 +23,7 @@ def by_higher(loop: InnerLoop, support, query, judge) -> Tensor:
 
 def _one_task(loop: InnerLoop, inputs, targets, mask, *asked, judge) -> Tensor:
     """`copy_initial_weights=False` keeps θ in the graph: with True, its default, no gradient reaches θ, silently."""
-    groups = [{"params": [p], "lr": 1.0} for p in loop.start_of(0)]
+    groups = [{"params": [loop.parameters[name]], "lr": 1.0} for name in loop.fast]
     override = {"lr": list(loop.rates)}
     constant = {} if loop.order == 2 else {"grad_callback": _detach}
     optimizer = torch.optim.SGD(groups, lr=1.0)

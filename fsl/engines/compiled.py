@@ -10,10 +10,9 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from fsl.engines.batched import batched
+from fsl.engines.first_layers import with_row_space
 from fsl.engines.inner_loop import InnerLoop
-from fsl.engines.low_rank import with_row_space
 from fsl.engines.whole_step import Chunk, eager
-from fsl.episodes import Examples
 
 _KNOWN: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
@@ -28,36 +27,35 @@ def compiled(loop: InnerLoop) -> Chunk:
     rates = [*{id(r): r for r in loop.rates if isinstance(r, Tensor)}.values()]
     known = _KNOWN.setdefault(loop.net, {})
 
-    def run(shared: list[Tensor], part: list[Tensor], weights: Tensor):
+    def run(part: list[Tensor], weights: Tensor):
         given = (list(loop.parameters.values()), list(loop.buffers.values()), rates, part, weights)
         key = _key(loop, given)
         with torch.no_grad():
             if key not in known:
-                known[key] = _compile(with_row_space(loop, Examples(*part[:3])), given)
+                known[key] = _compile(with_row_space(loop, part[0], part[3]), given)
             return known[key](*given)
 
     return run
 
 
 def _compile(loop: InnerLoop, given: tuple) -> Callable:
-    parameters, _, rates, part, _ = given
-    wants = [[t.requires_grad for t in tensors] for tensors in (parameters, rates, part)]
+    rates = given[2]
+    wants = [[t.requires_grad for t in tensors] for tensors in given[:4]]
     place = {id(rate): i for i, rate in enumerate(rates)}
 
     def step(parameters, buffers, rates, part, weights):
-        parameters, rates, part = map(_leaves, (parameters, rates, part), wants)
+        parameters, buffers, rates, part = map(_leaves, (parameters, buffers, rates, part), wants)
         inner = replace(
             loop,
             parameters=dict(zip(loop.parameters, parameters, strict=True)),
             buffers=dict(zip(loop.buffers, buffers, strict=True)),
             rates=tuple(rates[place[id(r)]] if id(r) in place else r for r in loop.rates),
         )
-        shared = [t for t in (*parameters, *rates) if t.requires_grad]
-        return eager(inner, batched)(shared, part, weights)
+        return eager(inner, batched)(part, weights)
 
     try:
         graph = make_fx(step, tracing_mode="fake")(*given)
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         raise ValueError(f"the step cannot be traced, so not be compiled: {error}") from error
     return torch.compile(graph, dynamic=False)
 
@@ -70,7 +68,8 @@ def _key(loop: InnerLoop, given: tuple) -> Hashable:
     """All that the trace takes for constant. The loss is held weakly: it may own the net."""
     method = isinstance(loop.loss, MethodType)
     loss = weakref.WeakMethod(loop.loss) if method else weakref.ref(loop.loss)
-    numbers = tuple("tensor" if isinstance(rate, Tensor) else rate for rate in loop.rates)
+    place = {id(rate): ("tensor", i) for i, rate in enumerate(given[2])}
+    numbers = tuple(place.get(id(rate), rate) for rate in loop.rates)
     shapes = tuple(
         (tuple(t.shape), t.dtype, t.device, t.requires_grad)
         for tensors in given[:4]

@@ -15,6 +15,10 @@ from fsl.episodes import Examples
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 Rate = float | Tensor
 
+DRAWS = (
+    'net or loss draws at random, as dropout in training does: say randomness="different" or "same"'
+)
+
 
 @dataclass(frozen=True)
 class InnerLoop:
@@ -47,9 +51,7 @@ class InnerLoop:
         before = torch.get_rng_state() if self.randomness == "error" else None
         yield
         if before is not None and not torch.equal(before, torch.get_rng_state()):
-            raise ValueError(
-                'net or loss draws at random, as dropout in training does: say randomness="different" or "same"'
-            )
+            raise ValueError(DRAWS)
 
     def run(self, given: dict[str, Tensor], inputs: Tensor) -> Tensor:
         """The net's predictions with these parameters and buffers."""
@@ -68,24 +70,28 @@ class InnerLoop:
         """The parameters that do not adapt, by name."""
         return {name: p for name, p in self.parameters.items() if name not in self.fast}
 
+    @property
+    def learned(self) -> list[Tensor]:
+        """What requires a gradient: parameters, buffers, step sizes. A step size that is a parameter comes twice."""
+        rates = {id(rate): rate for rate in self.rates if isinstance(rate, Tensor)}
+        given = (*self.parameters.values(), *self.buffers.values(), *rates.values())
+        return [t for t in given if t.requires_grad]
+
     def start_of(self, task: int) -> list[Tensor]:
         """One task's θ₀, in the order of `fast`; cut off from the net where no graph is kept."""
         theta = [
             self.starts[name][task] if name in self.starts else self.parameters[name]
             for name in self.fast
         ]
-        return theta if self.order else leaves(theta)
+        return with_gradient(theta) if self.order else leaves(theta)
 
     def stacked_start(self, names: Sequence[str], n_tasks: int) -> list[Tensor]:
         """Every task's θ₀ of these parameters, [n_tasks, *shape]."""
-        shared = {name: self.parameters[name] for name in names if name not in self.starts}
-        if not self.order:
-            shared = {name: p.detach().requires_grad_() for name, p in shared.items()}
-        own = self.starts if self.order else dict(zip(self.starts, leaves(self.starts.values())))  # noqa: B905
-        return [
-            own[name] if name in own else shared[name].expand(n_tasks, *shared[name].shape)
-            for name in names
+        theta = [
+            self.starts[name] if name in self.starts else p.expand(n_tasks, *p.shape)
+            for name, p in ((name, self.parameters[name]) for name in names)
         ]
+        return with_gradient(theta) if self.order else leaves(theta)
 
     def at(self, tasks: slice) -> "InnerLoop":
         """The loop of some of the tasks."""
@@ -125,6 +131,11 @@ def leaves(theta: Iterable[Tensor]) -> list[Tensor]:
     return [p.detach().requires_grad_() for p in theta]
 
 
+def with_gradient(theta: Iterable[Tensor]) -> list[Tensor]:
+    """The same, but a tensor without a gradient is made a leaf."""
+    return [p if p.requires_grad else p.detach().requires_grad_() for p in theta]
+
+
 def _moved(parameter: Tensor, slope: Tensor | None, rate: Rate) -> Tensor:
     if slope is None:
         return parameter
@@ -136,30 +147,33 @@ def _moved(parameter: Tensor, slope: Tensor | None, rate: Rate) -> Tensor:
 def fast_names(net: nn.Module, fast: Iterable[str] | None) -> tuple[str, ...]:
     """The parameters that adapt, in the net's order: all that require a gradient, or those named, or of named modules.
 
-    Raises ValueError for a name under which no parameter requires a gradient.
+    A parameter with several names answers to each and is given by its first. Raises ValueError for a name under which
+    no parameter requires a gradient.
     """
-    free = [name for name, p in net.named_parameters() if p.requires_grad]
+    free = {name: p for name, p in net.named_parameters() if p.requires_grad}
     if fast is None:
         return tuple(free)
     words = [fast] if isinstance(fast, str) else list(fast)
-    for word in words:
-        if not any(_is_under(name, word) for name in free):
+    aliases = list(net.named_parameters(remove_duplicate=False))
+    chosen = {word: {id(p) for name, p in aliases if _is_under(name, word)} for word in words}
+    for word, found in chosen.items():
+        if not any(id(p) in found for p in free.values()):
             known = ", ".join(free) or "none"
             raise ValueError(
                 f"fast names {word!r}, but the parameters of net with a gradient are: {known}"
             )
-    return tuple(name for name in free if any(_is_under(name, word) for word in words))
+    return tuple(name for name, p in free.items() if any(id(p) in c for c in chosen.values()))
 
 
 def _is_under(name: str, word: str) -> bool:
     return name == word or name.startswith(f"{word}.")
 
 
-def rates_of(inner_lr: Rate | Mapping[str, Rate], fast: tuple[str, ...]) -> tuple[Rate, ...]:
+def rates_of(inner_lr: Rate | Mapping[str, Rate], fast: Mapping[str, Tensor]) -> tuple[Rate, ...]:
     """The step size of each fast parameter. One number, or a tensor of one, is everybody's; else a mapping by name.
 
-    Raises ValueError for a step size that is not finite, a tensor of more than one number that has no name, and a
-    mapping whose names are not those that adapt.
+    Raises ValueError for a step size that is not finite or does not broadcast to its parameter, a tensor of more than
+    one number that has no name, and a mapping whose names are not those that adapt.
     """
     if isinstance(inner_lr, Mapping):
         if set(inner_lr) != set(fast):
@@ -167,13 +181,24 @@ def rates_of(inner_lr: Rate | Mapping[str, Rate], fast: tuple[str, ...]) -> tupl
             raise ValueError(
                 f"inner_lr must name each parameter that adapts, and no other; see {', '.join(odd)}"
             )
-        return tuple(_finite(inner_lr[name]) for name in fast)
+        return tuple(_fitting(name, _finite(inner_lr[name]), p) for name, p in fast.items())
     if isinstance(inner_lr, Tensor) and inner_lr.numel() != 1:
         raise ValueError(
             f"inner_lr is a tensor {list(inner_lr.shape)}: step sizes of their own go in a mapping by name"
         )
     rate = inner_lr.reshape(()) if isinstance(inner_lr, Tensor) else inner_lr
     return (_finite(rate),) * len(fast)
+
+
+def _fitting(name: str, rate: Rate, parameter: Tensor) -> Rate:
+    """The step size; one of more dimensions than its parameter would be taken for one per task."""
+    shape = rate.shape if isinstance(rate, Tensor) else ()
+    fits = zip(reversed(shape), reversed(parameter.shape), strict=False)
+    if len(shape) > parameter.ndim or any(of_rate not in (1, n) for of_rate, n in fits):
+        raise ValueError(
+            f"inner_lr of {name!r} is {list(shape)}, which does not broadcast to {list(parameter.shape)}"
+        )
+    return rate
 
 
 def _finite(rate: Rate) -> Rate:
@@ -192,4 +217,4 @@ def with_mask(side: Examples) -> Examples:
     if mask is None:
         return Examples(inputs, targets, torch.ones_like(targets, dtype=torch.bool))
     real = mask.reshape(*mask.shape, *(1,) * (inputs.ndim - mask.ndim))
-    return Examples(torch.where(real, inputs, 0), torch.where(mask, targets, 0), mask)
+    return Examples(inputs.masked_fill(~real, 0), targets.masked_fill(~mask, 0), mask)

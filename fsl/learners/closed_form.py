@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fsl.engines.inner_loop import with_mask
 from fsl.episodes import Episode, Examples
 from fsl.learners.base import mask_of
 from fsl.learners.method import Scoring, one_hot
@@ -39,7 +40,7 @@ class RidgeHead(Scoring):
         y = support.targets[..., None] * mask if rating else one_hot(support, z)
         gram = z @ z.mT + self.log_lambda.exp() * torch.eye(z.shape[1], dtype=z.dtype)
         scores = self.a * asked @ (z.mT @ torch.linalg.solve(gram, y)) + self.b
-        return scores[..., 0] if rating else scores
+        return scores[..., 0] if rating else scores.masked_fill(~y.any(1, keepdim=True), -torch.inf)
 
 
 class Predictive(NamedTuple):
@@ -60,10 +61,10 @@ class Gaussian(Scoring):
         return self.distribution(support, query_inputs).mean
 
     def losses(self, episode: Episode) -> Tensor:
-        query = Examples(*episode.query)
-        mean, variance = self.distribution(Examples(*episode.support), query.inputs)
+        support, query = (with_mask(side) for side in episode)
+        mean, variance = self.distribution(support, query.inputs)
         nll = 0.5 * (variance.log() + (query.targets - mean).square() / variance)
-        return masked_mean(nll, mask_of(query))
+        return masked_mean(nll, query.mask)
 
 
 class ALPaCA(Gaussian):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fsl.adapt import adapted_predictions, masked_cross_entropy, masked_mse, meta_loss
-from fsl.engines.inner_loop import Loss, Rate, fast_names
+from fsl.engines.inner_loop import Loss, Rate, fast_names, with_mask
 from fsl.episodes import Episode, Examples
 from fsl.learners.method import Method
 from fsl.learners.metric import prototypes
@@ -158,7 +158,8 @@ class ProtoMAML(MAML):
         super().__init__(with_head(body, 1), *args, **options)
 
     def starts(self, support: Examples) -> dict[str, Tensor]:
+        support = with_mask(support)
         centres, counts = prototypes(self.net.body(support.inputs), support)
         bias = -centres.square().sum(-1)
-        none = torch.full_like(bias, -1e4)  # a class that the task does not have
-        return {"head.weight": 2 * centres, "head.bias": torch.where(counts > 0, bias, none)}
+        bias = bias.masked_fill(counts == 0, -torch.inf)  # a class that the task does not have
+        return {"head.weight": 2 * centres, "head.bias": bias}

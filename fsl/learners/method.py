@@ -9,7 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from fsl.adapt import masked_cross_entropy, masked_mse
+from fsl.adapt import masked_mse
+from fsl.engines.inner_loop import with_mask
 from fsl.episodes import Episode, Examples
 from fsl.learners.base import Learner, mask_of
 from fsl.metrics import masked_mean
@@ -84,26 +85,28 @@ class Method(nn.Module, Learner):
 class Scoring(Method):
     """A method that adapts in one differentiable solve: `scores(support, query_inputs)` is all it needs.
 
-    Trained by cross-entropy on class-tasks and by squared error on numbers.
+    Trained by cross-entropy on class-tasks and by squared error on numbers. What stands in padding is put to 0.
     """
 
     def scores(self, support: Examples, query_inputs: Tensor) -> Tensor:
         raise TypeError(f"{type(self).__name__} does not say its scores")
 
     def losses(self, episode: Episode) -> Tensor:
-        query = Examples(*episode.query)
-        scores = self.scores(Examples(*episode.support), query.inputs)
-        loss = masked_mse if query.targets.is_floating_point() else masked_cross_entropy
-        return loss(scores, query.targets, mask_of(query))
+        support, query = (with_mask(side) for side in episode)
+        scores = self.scores(support, query.inputs)
+        if query.targets.is_floating_point():
+            return masked_mse(scores, query.targets, query.mask)
+        surprise = nn.functional.cross_entropy(scores.mT, query.targets, reduction="none")
+        return masked_mean(surprise, query.mask)
 
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
         with self.judging():
-            return self.scores(Examples(*support), query_inputs)
+            return self.scores(with_mask(support), query_inputs)
 
 
 def n_way_of(support: Examples) -> int:
     """The number of classes of the largest task: the highest target in a real row, plus 1."""
-    if not bool(mask_of(support).any()):
+    if not bool(mask_of(support).any(-1).all()):
         raise ValueError("class-tasks need at least one support row each")
     return int(torch.where(mask_of(support), support.targets, 0).max()) + 1
 

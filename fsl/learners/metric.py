@@ -9,6 +9,7 @@ fail where a new task turns on what no training task turned on.
 import torch
 from torch import Tensor, nn
 
+from fsl.engines.inner_loop import with_mask
 from fsl.episodes import Episode, Examples
 from fsl.learners.base import mask_of
 from fsl.learners.method import Method, Scoring, one_hot
@@ -34,7 +35,8 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
 class Prototypical(Scoring):
     """Prototypical networks (Snell, Swersky & Zemel 2017, eq. 1 and 2).
 
-    Class-tasks: score_n = −‖z_q − c_n‖² / τ, c_n the mean of class n's support; τ is `temperature`.
+    Class-tasks: score_n = −‖z_q − c_n‖² / τ, c_n the mean of class n's support, τ learned from `temperature` on (1 in
+    the paper).
     Ratings y: c₊ = Σ max(y, 0) z / (λ + Σ max(y, 0)) is what is liked, c₋ likewise what is disliked, and
     ŷ = γ (‖z_q − c₋‖² − ‖z_q − c₊‖²) with γ, λ > 0 learned: 0 where nothing is known.
     Needs classes that are each one cloud; fails where a class has several.
@@ -46,7 +48,8 @@ class Prototypical(Scoring):
         self, body: nn.Module, temperature: float = 1.0, trainer: EpisodicTrainer | None = None
     ):
         super().__init__(trainer)
-        self.body, self.temperature = body, temperature
+        self.body = body
+        self.log_temperature = nn.Parameter(torch.tensor(float(temperature)).log())
         self.log_gamma = nn.Parameter(torch.zeros(()))
         self.log_lambda = nn.Parameter(torch.zeros(()))
 
@@ -55,7 +58,7 @@ class Prototypical(Scoring):
         if support.targets.is_floating_point():
             return self._ratings(z, support, asked)
         centres, counts = prototypes(z, support)
-        scores = -squared_distances(asked, centres) / self.temperature
+        scores = -squared_distances(asked, centres) / self.log_temperature.exp()
         return scores.masked_fill(counts[:, None] == 0, -torch.inf)
 
     def _ratings(self, z: Tensor, support: Examples, asked: Tensor) -> Tensor:
@@ -77,9 +80,7 @@ class Matching(Scoring):
 
     wants = "body"
 
-    def __init__(
-        self, body: nn.Module, tau: float = 10.0, trainer: EpisodicTrainer | None = None
-    ):
+    def __init__(self, body: nn.Module, tau: float = 10.0, trainer: EpisodicTrainer | None = None):
         super().__init__(trainer)
         self.body = body
         self.log_tau = nn.Parameter(torch.tensor(float(tau)).log())
@@ -165,9 +166,9 @@ class SiameseNearest(Method):
         return (squares + 1e-12).sqrt()
 
     def losses(self, episode: Episode) -> Tensor:
-        support, query = (Examples(*side) for side in episode)
+        support, query = (with_mask(side) for side in episode)
         distances = self.distances(support, query.inputs)
-        real = mask_of(query)[..., None] & mask_of(support)[:, None]
+        real = query.mask[..., None] & support.mask[:, None]
         different = query.targets[..., None] != support.targets[:, None]
         return torch.stack(
             [
@@ -178,7 +179,8 @@ class SiameseNearest(Method):
         )
 
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        support = with_mask(support)
         with self.judging():
-            nearness = -self.distances(Examples(*support), query_inputs)
+            nearness = -self.distances(support, query_inputs)
             of_class = one_hot(support, nearness).bool()[:, None]
             return torch.where(of_class, nearness[..., None], -torch.inf).amax(-2)

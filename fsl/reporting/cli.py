@@ -4,11 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from fsl.reporting.presets import DEFAULT_RUN, full_sizes
+
 STOPPED = 130
 
 DESCRIPTION = """Run notebooks and leave pages that anyone can read: NAME--DATA.html, .ipynb, .json
-(and .parquet, the per-task records) and an index.html, in reports/ or DIR. Without NOTEBOOK the
-four of the main story are run, each on the data it is about. Until the whole run is done the
+(and .parquet, the per-task records) and an index.html, in reports/ or DIR. Without NOTEBOOK
+those of the main story are run, each on the data it is about. Until the whole run is done the
 earlier report stays as it is."""
 
 
@@ -16,9 +18,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All options of `fsl report`, and `run` as what it does."""
     from fsl.reading.cli import add_read_options
 
-    parser.description = DESCRIPTION
+    parser.description, parser.epilog = DESCRIPTION, full_sizes()
     add = parser.add_argument
-    add("notebooks", nargs="*", metavar="NOTEBOOK", help="04_cold_start or 04; default: 01 to 04")
+    default = ", ".join(name.split("_")[0] for name in DEFAULT_RUN)
+    add(
+        "notebooks",
+        nargs="*",
+        metavar="NOTEBOOK",
+        help=f"{DEFAULT_RUN[-1]} or {DEFAULT_RUN[-1].split('_')[0]}; default: {default}",
+    )
     add(
         "--data",
         action="append",
@@ -36,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--seed", type=int, metavar="N", help="the same as -p seed=N")
     add("--quick", action="store_true", help="small sizes: about a minute, two at most")
+    add(
+        "--full",
+        action="store_true",
+        help="full sizes of the notebooks that have one: many minutes, or hours",
+    )
     add(
         "--jobs",
         type=_positive,
@@ -71,13 +84,15 @@ def run(args: argparse.Namespace) -> int:
 
     if args.every and args.notebooks:
         raise InputError("--all means every notebook: leave the names away")
+    if args.quick and args.full:
+        raise InputError("--quick and --full are two sizes: give one of them")
     options = {name: value for name, value in read_options(args).items() if value}
     request = Request(
         args.notebooks,
         args.data,
         args.assignments,
         args.seed,
-        args.quick,
+        "quick" if args.quick else "full" if args.full else "report",
         args.every,
         options,
     )

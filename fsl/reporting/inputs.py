@@ -20,6 +20,7 @@ LABEL = 60  # characters, and twice as many bytes: four file names with a notebo
 class Data:
     """`value` is what the notebook's `data` gets; `label` stands in file names and at the top of a page.
 
+    `kind`: "shop", "images" or "texts"; `has_target`: a shop's rating or label column, which other kinds do not have.
     `missing`: why it cannot be had, for a source that nobody asked for by name.
     """
 
@@ -30,6 +31,7 @@ class Data:
     checksum: str | None = None
     has_target: bool = True
     missing: str | None = None
+    kind: str = "shop"
 
 
 def from_word(word: str, read_options: Mapping[str, object]) -> Data:
@@ -54,6 +56,13 @@ def identity(word: str) -> str:
     return word if word in SOURCES else str(Path(word).resolve())
 
 
+def kind_of(word: str) -> str:
+    """A source's kind; every folder is meant to be a shop."""
+    from fsl.sources import SOURCES
+
+    return SOURCES[word].kind if word in SOURCES else "shop"
+
+
 @cache
 def from_name(name: str) -> Data:
     """A source that a notebook runs on by default. One that cannot be had in time says why in `missing`."""
@@ -67,24 +76,40 @@ def from_name(name: str) -> Data:
     try:
         return _source(name, PATIENCE_WITH_PIP if by_pip else PATIENCE)
     except InputError as error:
-        return Data(name, name, SOURCES[name].simulated, missing=" ".join(error.problems))
+        missing = " ".join(error.problems)
+        return Data(name, name, SOURCES[name].simulated, missing=missing, kind=kind_of(name))
 
 
 def _source(name: str, seconds: float) -> Data:
-    from fsl.sources import SOURCES, load
+    """Fetched if need be. Only a shop is opened: of what is none, the files are there and checked."""
+    from fsl.sources import SOURCES, files_of, load
 
-    source, shop = SOURCES[name], load(name, timeout=seconds)
+    source, shop = SOURCES[name], None
+    if source.kind == "shop":
+        shop = load(name, timeout=seconds)
+    else:
+        files_of(name, timeout=seconds)
+    has_target = shop is not None and shop.target is not None
     if source.simulated:
-        return Data(name, name, True, checksum=_tables_checksum(shop))
-    checksum = hashlib.sha256("".join(file.sha256 for file in source.files).encode()).hexdigest()
-    return Data(name, name, False, False, checksum, shop.target is not None)
+        made = _images() if shop is None else _tables(shop)
+        checksum = hashlib.sha256(made).hexdigest()
+    else:
+        parts = "".join(file.sha256 for file in source.files)
+        checksum = hashlib.sha256(parts.encode()).hexdigest()
+    return Data(name, name, source.simulated, False, checksum, has_target, kind=source.kind)
 
 
-def _tables_checksum(shop) -> str:
-    """One sha256 over the tables that the code made just now; there is no file to check."""
+def _tables(shop) -> bytes:
+    """The tables that the code made just now; there is no file to check."""
     tables = (shop.interactions, shop.users, shop.items)
-    texts = (table.to_csv(index=False) for table in tables if table is not None)
-    return hashlib.sha256("".join(texts).encode()).hexdigest()
+    return "".join(table.to_csv(index=False) for table in tables if table is not None).encode()
+
+
+def _images() -> bytes:
+    """The characters that the code makes by default."""
+    from fsl.simulated_characters import simulated_characters
+
+    return simulated_characters().inputs.numpy().tobytes()
 
 
 def _label(folder: Path) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import nbformat
 
 from fsl.errors import InputError
-from fsl.reporting.inputs import Data, from_name, from_word, identity
+from fsl.reporting.inputs import Data
+from fsl.reporting.matching import data_asked, data_of
 from fsl.reporting.parameters import (
     Parameter,
     check_names,
@@ -23,20 +24,23 @@ OWN_OPTIONS = {"data": "--data", "read_options": "--column and its like", "recor
 
 @dataclass(frozen=True)
 class Request:
-    """The command as it was given."""
+    """The command as it was given. size: "quick", "report" or "full"."""
 
     notebooks: Sequence[str] = ()
     data: Sequence[str] = ()
     assignments: Sequence[str] = ()
     seed: int | None = None
-    quick: bool = False
+    size: str = "report"
     every: bool = False
     read_options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One notebook on one data set. `known`: its parameters; `given`: the values it is given."""
+    """One notebook on one data set. `known`: its parameters; `given`: the values it is given.
+
+    `size`: what it runs at; one without a full size runs at report size.
+    """
 
     notebook: Path
     title: str
@@ -93,11 +97,12 @@ def plan(request: Request, folder: Path) -> list[Job]:
     if problems:
         raise InputError(*problems)
     read = [_read(path) for path in choose(request.notebooks, request.every, folder)]
-    asked = _asked_data(request, read)
+    parameters = {path.stem: known for path, _, known in read}
+    asked = data_asked(request.data, request.read_options, parameters, bool(request.notebooks))
     givens = [_values(request, path.stem, known, texts) for path, _, known in read]
     jobs = []
     for (path, title, known), given in zip(read, givens, strict=True):
-        for data in _data_of(path.stem, known, asked):
+        for data in data_of(path.stem, known, asked):
             jobs.append(_job(path, title, known, given, data, request))
     if not jobs:
         raise InputError("none of the chosen notebooks takes data, so --data has nothing to do")
@@ -122,46 +127,11 @@ def title_of(notebook, fallback: str) -> str:
     return fallback
 
 
-def _asked_data(request: Request, read: Iterable) -> list[Data]:
-    """What `--data` names, read and checked; refused for a notebook that was named and takes none."""
-    if request.data and request.notebooks:
-        without = [path.stem for path, _, known in read if "data" not in known]
-        if without:
-            raise InputError(
-                *(f"{name} takes no data, so --data is refused for it" for name in without)
-            )
-    words: dict[str, str] = {}
-    for word in request.data:
-        words.setdefault(identity(word), word)
-    data = [from_word(word, request.read_options) for word in words.values()]
-    if request.read_options and not any(item.is_folder for item in data):
-        raise InputError(
-            "--column, --drop-unknown and --duplicates are for folders: give --data FOLDER"
-        )
-    return data
-
-
-def _data_of(name: str, known: Mapping[str, Parameter], asked: Sequence[Data]) -> list[Data | None]:
-    if "data" not in known:
-        return [] if asked else [None]
-    preset = PRESETS.get(name, Preset())
-    chosen = list(asked) or [
-        from_name(source) for source in preset.data or (known["data"].default,)
-    ]
-    lacking = [item.label for item in chosen if preset.needs_target and not item.has_target]
-    if lacking:
-        raise InputError(
-            *(f"{name} needs a column rating or label, and {label} has none" for label in lacking)
-        )
-    return chosen
-
-
 def _values(
     request: Request, name: str, known: Mapping[str, Parameter], texts: Mapping[str, str]
 ) -> dict:
     """Preset, then `--seed` and `-p`, which win."""
-    preset = PRESETS.get(name, Preset())
-    sized = dict(preset.quick if request.quick else preset.report)
+    sized = PRESETS.get(name, Preset()).parameters(request.size)
     seed = {} if request.seed is None else {"seed": str(request.seed)}
     check_names(sized, known, name)
     return sized | fit_texts({**texts, **seed}, known, name)
@@ -174,9 +144,8 @@ def _job(
     if data is not None and data.is_folder and request.read_options:
         check_names(["read_options"], known, path.stem)
         of_data["read_options"] = dict(request.read_options)
-    return Job(
-        path, title, known, {**given, **of_data}, data, "quick" if request.quick else "report"
-    )
+    size = PRESETS.get(path.stem, Preset()).size(request.size)
+    return Job(path, title, known, {**given, **of_data}, data, size)
 
 
 def _refuse_one_name_for_two(jobs: Iterable[Job]) -> None:

@@ -1,4 +1,4 @@
-"""What `fsl report` gives each notebook: data, and parameters at report size and quick size."""
+"""What `fsl report` gives each notebook: data, and parameters at quick, report and full size."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,13 +8,27 @@ from dataclasses import dataclass, field
 class Preset:
     """One notebook's row. `data` are sources by name; parameters change the notebook's own defaults.
 
+    `full` comes on top of `report`; without it the notebook has no full size. `full_minutes`: about how long that runs
+    on one core. The data are of one kind, and so are those it can be given.
     `needs_target`: the notebook cannot do without a `rating` or `label` column.
     """
 
     data: tuple[str, ...] = ()
     report: Mapping[str, object] = field(default_factory=dict)
     quick: Mapping[str, object] = field(default_factory=dict)
+    full: Mapping[str, object] = field(default_factory=dict)
+    full_minutes: int | None = None
     needs_target: bool = False
+
+    def size(self, asked: str) -> str:
+        """The size that it runs at when `asked` is: "quick", "report" or, if it has one, "full"."""
+        return "report" if asked == "full" and not self.full else asked
+
+    def parameters(self, asked: str) -> dict[str, object]:
+        """What changes its own defaults at that size."""
+        if asked == "quick":
+            return dict(self.quick)
+        return {**self.report, **(self.full if asked == "full" else {})}
 
 
 PRESETS: dict[str, Preset] = {
@@ -37,4 +51,17 @@ PRESETS: dict[str, Preset] = {
         needs_target=True,
     ),
 }
-DEFAULT_RUN = ("01_episodes", "02_siamese", "03_maml", "04_cold_start")
+DEFAULT_RUN: tuple[str, ...] = ("01_episodes", "02_siamese", "03_maml", "04_cold_start")
+
+
+def in_words(minutes: int | None) -> str:
+    """About how long: minutes, from two hours on hours."""
+    if minutes is None:
+        return "for longer than at report size"
+    return f"about {minutes} minutes" if minutes < 120 else f"about {minutes / 60:.0f} hours"
+
+
+def full_sizes() -> str:
+    """Which notebooks have a full size and how long it runs, as `fsl report --help` says it; "" for none."""
+    told = [f"{name} {in_words(row.full_minutes)}" for name, row in PRESETS.items() if row.full]
+    return f"At full size, on one core and per data set: {'; '.join(told)}." if told else ""

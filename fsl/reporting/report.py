@@ -16,7 +16,7 @@ from fsl.reporting.failure import without_folders
 from fsl.reporting.plan import Job, Request, notebooks_folder, plan
 from fsl.reporting.publish import commit, opened, stoppable
 from fsl.reporting.stamp import stamp
-from fsl.reporting.told import replaced_by_quick, tell
+from fsl.reporting.told import replaced_by_smaller, tell, warn_of_full
 from fsl.reporting.unplaced import unplaced, without
 
 THREADS = 1  # the same on every machine and for every --jobs, so that numbers are
@@ -49,11 +49,13 @@ def run_report(
     out = (out or folder.parent / "reports").resolve()
     _refuse_project(out, folder.resolve())
     planned = plan(request, folder)
+    if request.size == "full":
+        warn_of_full(planned)
     with stoppable(), opened(out) as stage:
         run = Run(stage, out, _now(), stamp(THREADS), Kernels(THREADS), with_code)
         entries = _run_all(planned, run, jobs)
         names, gone = _changes(entries, stage)
-        larger = replaced_by_quick(entries, out)
+        larger = replaced_by_smaller(entries, out)
         (stage / "index.html").write_text(index.build([stage, out], gone), encoding="utf-8")
         commit(out, [*names, "index.html"], gone)
     tell(entries, out, larger)

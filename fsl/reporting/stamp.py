@@ -61,12 +61,12 @@ def lines(entry: Mapping) -> list[tuple[str, str]]:
         ),
         ("Seed", str(facts.get("seed"))),
         ("Data", _data(entry)),
-        ("Run", f"{entry['started']}, {entry['seconds']:.0f} s"),
+        ("Run", f"{entry['started']}, {entry['seconds']:.0f} s, {entry['size']} size"),
     ]
 
 
 def _data(entry: Mapping) -> str:
-    """Simulated data are no files: the checksum is that of the tables which this commit makes."""
+    """Simulated data are no files: the checksum is that of what this commit makes."""
     name, checksum = entry["data"] or "none", entry["stamp"].get("checksum")
-    made = " of the tables, which this commit makes on demand" if entry["simulated"] else ""
+    made = " of the data, which this commit makes on demand" if entry["simulated"] else ""
     return f"{name}, sha256 {checksum}{made}" if checksum else name

@@ -1,5 +1,7 @@
-"""What a run says on the terminal when it is over. Runs and writes nothing."""
+"""What a run says on the terminal before it begins and when it is over. Runs and writes nothing."""
 
+import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -7,17 +9,40 @@ from fsl.reading.sentences import inert
 from fsl.reporting import index
 from fsl.reporting.failure import sentence, why_not_run
 from fsl.reporting.page import duration
+from fsl.reporting.plan import Job
+from fsl.reporting.presets import PRESETS, in_words
+
+SIZES = ("quick", "report", "full")
 
 
-def replaced_by_quick(entries: Sequence[Mapping], out: Path) -> int:
-    """How many report-size pages of `out` this run's quick ones take the place of."""
-    new = {e["stem"] for e in entries if e["size"] == "quick" and e["status"] != "not run"}
+def warn_of_full(planned: Sequence[Job]) -> None:
+    """Before a run that was asked for at full size: which notebooks run long, and about how many minutes."""
+    long = [job for job in planned if job.size == "full"]
+    told = [
+        f"{job.stem} {in_words(PRESETS[job.notebook.stem].full_minutes)}"
+        for job in long
+        if not (job.data and job.data.missing)
+    ]
+    if told:
+        print(f"full size, on one core: {'; '.join(told)}", file=sys.stderr, flush=True)
+    if not long:
+        said = "none of these notebooks has one, so all run at report size"
+        print(f"full size: {said}", file=sys.stderr, flush=True)
+
+
+def replaced_by_smaller(entries: Sequence[Mapping], out: Path) -> Counter[tuple[str, str]]:
+    """How many pages of `out` this run's smaller ones take the place of, by (new size, earlier size)."""
     earlier = index.sidecars([out])
-    return sum(earlier[stem]["size"] == "report" for stem in new & earlier.keys())
+    pairs = [
+        (entry["size"], earlier[entry["stem"]]["size"])
+        for entry in entries
+        if entry["status"] != "not run" and entry["stem"] in earlier
+    ]
+    return Counter((new, old) for new, old in pairs if old in SIZES[SIZES.index(new) + 1 :])
 
 
-def tell(entries: Sequence[Mapping], out: Path, larger: int) -> None:
-    """One line per notebook, and where to look."""
+def tell(entries: Sequence[Mapping], out: Path, larger: Mapping[tuple[str, str], int]) -> None:
+    """One line per notebook, and where to look. larger: as `replaced_by_smaller` counts them."""
     for entry in entries:
         if entry["status"] == "not run":
             print(f"not run  {entry['stem']}: {inert(why_not_run(entry['reason'], entry['data']))}")
@@ -25,7 +50,8 @@ def tell(entries: Sequence[Mapping], out: Path, larger: int) -> None:
         why = f": {inert(sentence(entry['error']))}" if entry["error"] else ""
         took = duration(entry["seconds"])
         print(f"{entry['status']:7}  {took:>8}  {out / entry['stem']}.html{why}")
-    if larger:
-        pages = "page" if larger == 1 else f"{larger} pages"
-        print(f"quick sizes: they replace the earlier report-size {pages}; fsl report renews those")
+    for (new, old), n in larger.items():
+        pages = "page" if n == 1 else f"{n} pages"
+        command = "fsl report --full" if old == "full" else "fsl report"
+        print(f"{new} sizes: they replace the earlier {old}-size {pages}; {command} renews those")
     print(f"Open {out / 'index.html'}")
