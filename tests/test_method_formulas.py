@@ -365,15 +365,8 @@ def test_first_order_is_not_second_order():
     assert (slopes[0] - slopes[1]).abs().max() > 1e-3
 
 
-LOOP_TAKES_THE_TOTAL_SLOPE = pytest.mark.xfail(
-    strict=True, reason="InnerLoop.start_of hands out θ itself, on which `starts` depend"
-)
-
-
 @pytest.mark.parametrize("first_order", [False, True])
-@pytest.mark.parametrize(
-    "engine", ["batched", pytest.param("loop", marks=LOOP_TAKES_THE_TOTAL_SLOPE)]
-)
+@pytest.mark.parametrize("engine", ["batched", "loop"])
 def test_proto_maml_starts_at_the_prototypes_and_they_reach_the_body(engine, first_order):
     """θ₀'s head is a variable of its own for the steps, and a function of the body for the meta-gradient."""
     method = ProtoMAML(body(), ALPHA, STEPS, first_order, engine=engine)

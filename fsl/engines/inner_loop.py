@@ -78,10 +78,13 @@ class InnerLoop:
         return [t for t in given if t.requires_grad]
 
     def start_of(self, task: int) -> list[Tensor]:
-        """One task's θ₀, in the order of `fast`; cut off from the net where no graph is kept."""
+        """One task's θ₀, in the order of `fast`; cut off from the net where no graph is kept.
+
+        A view of each parameter, not itself: a step's slope is at θ₀, and does not go on through `starts` made of it.
+        """
         theta = [
-            self.starts[name][task] if name in self.starts else self.parameters[name]
-            for name in self.fast
+            self.starts[name][task] if name in self.starts else p.view_as(p)
+            for name, p in ((name, self.parameters[name]) for name in self.fast)
         ]
         return with_gradient(theta) if self.order else leaves(theta)
 

@@ -50,8 +50,16 @@ PRESETS: dict[str, Preset] = {
         quick={"n_iterations": 60},
         needs_target=True,
     ),
+    "06_fast_adaptation": Preset(
+        data=("ml-100k",),
+        report={"n_iterations": 1000, "n_folds": 5, "n_shop_iterations": 200},
+        quick={"n_iterations": 100},
+        full={"n_iterations": 38_000, "meta_lr": 0.001},
+        full_minutes=15,
+        needs_target=True,
+    ),
 }
-DEFAULT_RUN: tuple[str, ...] = ("01_episodes", "02_siamese", "03_maml", "04_cold_start")
+DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)
 
 
 def in_words(minutes: int | None) -> str:
