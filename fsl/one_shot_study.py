@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from fsl.augment import centred
 from fsl.checkpoints import probe
@@ -161,13 +162,24 @@ def judge_both(
 
     One-to-one is transductive: it uses that each class is asked once, and a query's answer depends on the others.
     """
-    alone = judge_classes(learners, test, n_shots=1, partition=partition, seed=seed)
-    together = alone[alone["learner"].isin(list(learners))].assign(metric="one-to-one")
-    for name, learner in learners.items():
-        scores = learner.predict(Examples(*test.support), test.query.inputs)
+    support, query = (Examples(*side) for side in test)
+    said = {name: _Said(one.predict(support, query.inputs)) for name, one in learners.items()}
+    alone = judge_classes(said, test, n_shots=1, partition=partition, seed=seed)
+    together = alone[alone["learner"].isin(list(said))].assign(metric="one-to-one")
+    for name, answer in said.items():
         rows = together["learner"] == name
-        together.loc[rows, "value"] = one_to_one_accuracy(scores, test.query.targets).numpy()
+        together.loc[rows, "value"] = one_to_one_accuracy(answer.scores, query.targets).numpy()
     return pd.concat([alone, together], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """Scores that a learner gave, for being judged twice: predicting is what takes time."""
+
+    scores: Tensor
+
+    def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        return self.scores
 
 
 def floor_records(characters: Characters) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def small(characters):
 
 
 def entries(n_iterations: int = 2) -> list:
-    return [plain_entry("Prototypical", 5, n_iterations, 8), best_entry(5, 1)]
+    return [plain_entry("Prototypical", 5, n_iterations, 8), best_entry(1)]
 
 
 def test_what_is_learned_from_is_not_what_is_judged_on(characters):
@@ -112,10 +112,12 @@ def test_the_best_method_judges_each_query_alone_and_starts_by_its_seed(small):
     assert not torch.equal(together, other.predict(episode.support, episode.query.inputs))
 
 
-def test_its_tasks_are_mixed_ones_and_ones_within_an_alphabet(small):
-    sampler, generator = best_sampler(small, 5), torch.Generator().manual_seed(0)
-    sizes = {tuple(sampler.sample(1, generator).support.targets.shape) for _ in range(20)}
-    assert sizes == {(1, min(64, 4 * len(small))), (12, 5)}
+def test_its_tasks_are_of_many_ways_out_of_all_alphabets(small, characters):
+    (whole,) = characters.sets.values()
+    for tasks, n_way in ((small, min(64, 4 * len(small))), (whole, 64)):
+        episode = best_sampler(tasks).sample(1, torch.Generator().manual_seed(0))
+        assert episode.support.targets.tolist() == [list(range(n_way))]
+        assert episode.query.inputs.shape == (1, n_way, 28, 28)
 
 
 def test_training_tasks_of_plain_methods_stay_within_one_turned_alphabet(small):
@@ -132,7 +134,7 @@ def test_rulers_without_training_know_the_same_drawing(characters):
 
 
 def test_a_study_has_records_of_every_entry_set_and_seed(small, characters):
-    plan = [plain_entry("Prototypical", 5, 2, 8, n_seeds=2), best_entry(5, 1)]
+    plan = [plain_entry("Prototypical", 5, 2, 8, n_seeds=2), best_entry(1)]
     study = run_study({"a": small, "b": small}, characters.runs, plan, seed=3)
     found = study.records.groupby(["learner", "partition", "seed", "metric"]).size()
     for metric in ("accuracy", "one-to-one"):

@@ -25,7 +25,7 @@ MANY = 25  # tasks: for fewer there is less to gain, and each size takes a compi
 
 @dataclass(frozen=True)
 class Contender:
-    """`step(work, episode)` makes the step; `differs(work, n_tasks)` is False where it is no other than one before, or pointless."""
+    """`step(work, episode)` makes the step; `differs(work, n_tasks)` is False where it would tell nothing."""
 
     name: str
     step: Callable[[Work, Episode], Step]

@@ -6,6 +6,7 @@ with a peak of its own, which a process that is started anew would inherit from 
 compiler imported, and what the same cache folder knows compiled.
 """
 
+import ctypes
 import gc
 import json
 import multiprocessing
@@ -47,7 +48,7 @@ def peak_bytes() -> int:
 
 def in_child(step: Callable[[], None]) -> int | None:
     """`peak_bytes` of a forked child that ran `step`; None if it fell."""
-    gc.collect()  # in the child it would make room for the step
+    _give_back()
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     child = context.Process(target=_report, args=(step, there))
@@ -59,6 +60,14 @@ def in_child(step: Callable[[], None]) -> int | None:
         return None
     finally:
         child.join()
+
+
+def _give_back() -> None:
+    """What is free but still held would make room for the step, unseen."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+    if trim is not None:
+        trim(0)
 
 
 def _report(step: Callable[[], None], pipe) -> None:
