@@ -257,7 +257,7 @@ def test_choosing_without_usable_validation_tasks_is_refused(rows):
 
 def test_the_roster_is_whole_and_every_choice_is_affordable():
     simple, meta = roster.baselines(0), roster.meta_learners(5, 0)
-    assert set(meta) == {"Siamese", "MAML"}
+    assert set(meta) == {"Siamese", "ALPaCA", "MAML"}
     expected = "global mean|popularity|item effect|support mean|support median"
     expected += "|item + user bias|ridge on features|user kNN|MF fold-in"
     assert set(simple) == set(expected.split("|"))

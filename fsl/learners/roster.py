@@ -37,10 +37,13 @@ def baselines(seed: int = 0) -> dict[str, object]:
 
 
 def meta_learners(n_iterations: int = 200, seed: int = 0) -> dict[str, object]:
-    """Name -> unfitted learner; each chooses among fewer settings than the baselines, since each costs more."""
+    """Name -> unfitted learner, cheap to costly; each chooses among fewer settings than the baselines do."""
     return {
         "Siamese": _chosen(
             Siamese(n_neighbours=n, vote_shrinkage=v, seed=seed) for n, v in ((80, 3), (200, 10))
+        ),
+        "ALPaCA": _chosen(
+            recommender("ALPaCA", n_iterations, seed, meta_lr=lr) for lr in (1e-3, 3e-3)
         ),
         "MAML": _chosen(recommender("MAML", n_iterations, seed, inner_lr=a) for a in (0.1, 0.2)),
     }
