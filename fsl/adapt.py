@@ -14,7 +14,16 @@ from fsl.engines.batched import Adaptation, batched
 from fsl.engines.by_higher import by_higher
 from fsl.engines.compiled import compiled
 from fsl.engines.first_layers import with_row_space
-from fsl.engines.inner_loop import DRAWS, InnerLoop, Loss, Rate, fast_names, rates_of, with_mask
+from fsl.engines.inner_loop import (
+    DRAWS,
+    InnerLoop,
+    Loss,
+    Rate,
+    fast_names,
+    names_of,
+    rates_of,
+    with_mask,
+)
 from fsl.engines.one_by_one import one_by_one
 from fsl.engines.whole_step import WholeStep, eager
 from fsl.episodes import Episode, Examples
@@ -25,7 +34,7 @@ ENGINES = {"batched": batched, "loop": one_by_one, "higher": by_higher}
 def masked_mse(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Mean of (p − t)² over the rows where `mask` is True, for one task: [n], [n], [n] -> scalar."""
     errors = torch.where(mask, predictions - targets, 0)
-    return errors.square().sum(-1) / mask.sum(-1).clamp(min=1)
+    return (errors * errors).sum(-1) / mask.sum(-1).clamp(min=1)
 
 
 def masked_cross_entropy(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
@@ -186,19 +195,22 @@ def _loop(net, loss, inner_lr, n_steps, order, fast, randomness, starts=None) ->
         raise ValueError(
             "an inner loop takes gradients: torch.no_grad() lets it, torch.inference_mode() does not"
         )
-    names, parameters = fast_names(net, fast), dict(net.named_parameters())
+    parameters, aliases = names_of(net)
+    buffers = dict(net.named_buffers())
+    names = fast_names(parameters, aliases, fast)
     odd = sorted(set(starts or ()) - set(names))
     if odd:
         raise ValueError(f"starts names {', '.join(odd)}, which does not adapt")
     return InnerLoop(
         net=net,
         parameters=parameters,
-        buffers=dict(net.named_buffers()),
+        buffers=buffers,
         loss=loss,
         fast=names,
         rates=rates_of(inner_lr, {name: parameters[name] for name in names}),
         n_steps=int(n_steps),
         order=order,
+        tied=len(aliases) > len(parameters) or bool(buffers),
         randomness=randomness,
         starts=dict(starts or {}),
     )
@@ -221,16 +233,16 @@ def _check_chunk(chunk: int | None) -> None:
 
 def _adapted(loop: InnerLoop, name: str, support, query, judge: Callable, chunk) -> Tensor:
     """`judge` of every task after its inner loop; a chunk at a time where no graph is kept."""
-    n_tasks = len(support.inputs)
-    size = n_tasks if loop.order or chunk is None else chunk
-    parts = []
+    n_tasks, run = len(support.inputs), ENGINES[name]
     with torch.enable_grad(), _told_of_vmap(name):
-        for begin in range(0, n_tasks, size):
-            here = slice(begin, begin + size)
-            sides = (Examples(*(t[here] for t in support)), [t[here] for t in query])
-            parts.append(ENGINES[name](loop.at(here), *sides, judge))
-    found = torch.cat(parts)
-    return found if loop.order else found.detach()
+        if loop.order:
+            return run(loop, support, query, judge)
+        parts = []
+        for begin in range(0, n_tasks, chunk or n_tasks):
+            here = slice(begin, begin + (chunk or n_tasks))
+            some = Examples(*(t[here] for t in support)), [t[here] for t in query]
+            parts.append(run(loop.at(here), *some, judge).detach())
+        return torch.cat(parts)
 
 
 @contextmanager

@@ -1124,7 +1124,9 @@ class Owner:
 def traced(monkeypatch):
     """Graphs are traced but run as they are; the list grows by one with each."""
     graphs = []
-    monkeypatch.setattr(compiled.torch, "compile", lambda graph, **_: graphs.append(graph) or graph)
+    monkeypatch.setattr(
+        compiled.torch._inductor, "compile", lambda graph, *_, **__: graphs.append(graph) or graph
+    )
     return graphs
 
 

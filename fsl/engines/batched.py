@@ -4,7 +4,8 @@ The gradient is taken outside: `torch.func.grad` under vmap is wrong without a w
 differentiated a second time through BatchNorm in training after a layer that adapts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate, chain
 
 import torch
 from torch import Tensor, nn
@@ -47,26 +48,37 @@ class Adaptation:
         self.rows.step(slopes[len(self.theta) :], inputs)
 
     def _on_support(self, support) -> tuple[Tensor, list[Tensor]]:
-        def one_task(theta, offsets, own, inputs, targets, mask):
-            with self.rows.on_support(offsets) as given:
+        def one_task(theta, own, offsets, inputs, targets, mask):
+            given: list[Tensor] = []
+            with self.rows.on_support(offsets, given):
                 predictions = self._forward(theta, own, inputs)
             return self.loop.task_loss(predictions, targets, mask), given
 
-        return self._over_tasks(one_task)(self.theta, self.rows.offsets, self.own, *support)
+        return self._over_tasks(one_task, self.rows.offsets, support)
 
     def judged(self, query, judge: Callable) -> Tensor:
         """`judge(predictions, targets, mask)` for each task, [n_tasks, ...]."""
 
-        def one_task(theta, movement, own, inputs, *rest):
+        def one_task(theta, own, movement, inputs, *rest):
             with self.rows.on_query(movement):
                 predictions = self._forward(theta, own, inputs)
             return judge(predictions, *rest)
 
         with torch.set_grad_enabled(self.loop.order > 0):
-            return self._over_tasks(one_task)(self.theta, self.rows.movement, self.own, *query)
+            return self._over_tasks(one_task, self.rows.movement, query)
 
-    def _over_tasks(self, one_task: Callable) -> Callable:
-        return torch.vmap(one_task, randomness=self.loop.randomness)
+    def _over_tasks(self, one_task: Callable, rows: Sequence[Tensor], side: Sequence[Tensor]):
+        """`one_task(theta, own, rows, *side)` of each task; vmap is given one flat list: it is slow to walk nests."""
+        parts = self.theta, list(self.own.values()), rows, side
+        ends = list(accumulate(map(len, parts)))
+
+        def flat(*given: Tensor):
+            theta, own, rows, side = (
+                given[e - len(p) : e] for e, p in zip(ends, parts, strict=True)
+            )
+            return one_task(theta, dict(zip(self.own, own, strict=True)), rows, *side)
+
+        return torch.vmap(flat, randomness=self.loop.randomness)(*chain(*parts))
 
     def _forward(self, theta: list[Tensor], own: dict, inputs: Tensor) -> Tensor:
         given = self.shared | own | dict(zip(self.names, theta, strict=True))
@@ -83,6 +95,8 @@ def _check_hooks(net: nn.Module) -> None:
 
 def _buffers(loop: InnerLoop, n_tasks: int) -> tuple[dict, dict]:
     """Copies, so that the net's own stay as they are; running statistics in training are one copy per task."""
+    if not loop.buffers:
+        return {}, {}
     running = {
         f"{prefix}.{name}" if prefix else name
         for prefix, module in loop.net.named_modules()

@@ -3,9 +3,11 @@
 import weakref
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from itertools import accumulate, chain
 from types import MethodType
 
 import torch
+import torch._inductor
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -33,7 +35,8 @@ def compiled(loop: InnerLoop) -> Chunk:
         with torch.no_grad():
             if key not in known:
                 known[key] = _compile(with_row_space(loop, part[0], part[3]), given)
-            return known[key](*given)
+            losses, *gradients = known[key](*chain(*given[:4]), weights)
+        return losses, gradients
 
     return run
 
@@ -42,22 +45,26 @@ def _compile(loop: InnerLoop, given: tuple) -> Callable:
     rates = given[2]
     wants = [[t.requires_grad for t in tensors] for tensors in given[:4]]
     place = {id(rate): i for i, rate in enumerate(rates)}
+    ends = list(accumulate(map(len, wants)))
 
-    def step(parameters, buffers, rates, part, weights):
-        parameters, buffers, rates, part = map(_leaves, (parameters, buffers, rates, part), wants)
+    def step(*flat):
+        groups = (flat[end - len(want) : end] for end, want in zip(ends, wants, strict=True))
+        parameters, buffers, rates, part = map(_leaves, groups, wants)
         inner = replace(
             loop,
             parameters=dict(zip(loop.parameters, parameters, strict=True)),
             buffers=dict(zip(loop.buffers, buffers, strict=True)),
             rates=tuple(rates[place[id(r)]] if id(r) in place else r for r in loop.rates),
         )
-        return eager(inner, batched)(part, weights)
+        losses, gradients = eager(inner, batched)(part, flat[-1])
+        return losses, *gradients
 
+    flat = [*chain(*given[:4]), given[4]]
     try:
-        graph = make_fx(step, tracing_mode="fake")(*given)
+        graph = make_fx(step, tracing_mode="fake")(*flat)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"the step cannot be traced, so not be compiled: {error}") from error
-    return torch.compile(graph, dynamic=False)
+    return torch._inductor.compile(graph, flat, options={"cpp_wrapper": True})
 
 
 def _leaves(tensors: Sequence[Tensor], wants: Sequence[bool]) -> list[Tensor]:
@@ -71,7 +78,7 @@ def _key(loop: InnerLoop, given: tuple) -> Hashable:
     place = {id(rate): ("tensor", i) for i, rate in enumerate(given[2])}
     numbers = tuple(place.get(id(rate), rate) for rate in loop.rates)
     shapes = tuple(
-        (tuple(t.shape), t.dtype, t.device, t.requires_grad)
+        (t.shape, t.stride(), t.dtype, t.device, t.requires_grad)
         for tensors in given[:4]
         for t in tensors
     )

@@ -16,7 +16,8 @@ WORTHWHILE = 4_096  # weights of a layer, from which on the shorter algebra was 
 def with_row_space(loop: InnerLoop, support_inputs: Tensor, query_inputs: Tensor) -> InnerLoop:
     """The loop, told which of its layers adapt as offsets."""
     with torch.enable_grad():
-        return replace(loop, in_row_space=first_layers(loop, support_inputs, query_inputs))
+        layers = first_layers(loop, support_inputs, query_inputs)
+    return replace(loop, in_row_space=layers) if layers else loop
 
 
 def first_layers(loop: InnerLoop, support_inputs: Tensor, query_inputs: Tensor) -> tuple[str, ...]:
@@ -26,7 +27,8 @@ def first_layers(loop: InnerLoop, support_inputs: Tensor, query_inputs: Tensor) 
     support's rows; it is called once, on one row per example; its inputs do not depend on what adapts, and nothing else
     meets its weight or bias.
     """
-    if loop.n_steps == 0 or loop.randomness != "error":
+    large = any(loop.parameters[name].numel() >= WORTHWHILE for name in loop.fast)
+    if not large or loop.n_steps == 0 or loop.randomness != "error":
         return ()
     n_rows = support_inputs.shape[1]
     able = [

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ class InnerLoop:
     """`n_steps` of θ ← θ − α ∇ loss(net(support; θ)) over the parameters `fast`, each with its own step size.
 
     parameters, buffers: what the net is run with, by name; its own, or stand-ins for a trace.
+    tied: whether one parameter or buffer may go by several names.
     order: 2 keeps the graph of each step, 1 takes its gradient for a constant, 0 keeps no graph at all.
     starts: θ₀ of those parameters that each task begins with on its own, [n_tasks, *shape].
     randomness: what `torch.vmap` is told of dropout. in_row_space: layers that the batched engine adapts as offsets.
@@ -38,6 +38,7 @@ class InnerLoop:
     rates: tuple[Rate, ...]
     n_steps: int
     order: int
+    tied: bool = True
     randomness: str = "error"
     in_row_space: tuple[str, ...] = ()
     starts: Mapping[str, Tensor] = field(default_factory=dict)
@@ -56,14 +57,6 @@ class InnerLoop:
     def run(self, given: dict[str, Tensor], inputs: Tensor) -> Tensor:
         """The net's predictions with these parameters and buffers."""
         return functional_call(self.net, given, (inputs,), tie_weights=self.tied)
-
-    @cached_property
-    def tied(self) -> bool:
-        """Whether one parameter or buffer goes by several names."""
-        names = self.net.named_parameters(remove_duplicate=False)
-        buffers = self.net.named_buffers(remove_duplicate=False)
-        n_names = sum(1 for _ in names) + sum(1 for _ in buffers)
-        return n_names > len(self.parameters) + len(self.buffers)
 
     @property
     def slow(self) -> dict[str, Tensor]:
@@ -98,6 +91,8 @@ class InnerLoop:
 
     def at(self, tasks: slice) -> "InnerLoop":
         """The loop of some of the tasks."""
+        if not self.starts:
+            return self
         return replace(self, starts={name: p[tasks] for name, p in self.starts.items()})
 
     def task_loss(self, predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
@@ -117,7 +112,11 @@ class InnerLoop:
             return [None] * len(theta)
         return list(
             torch.autograd.grad(
-                losses.sum(), theta, create_graph=self.order == 2, allow_unused=True
+                losses,
+                theta,
+                torch.ones_like(losses),
+                create_graph=self.order == 2,
+                allow_unused=True,
             )
         )
 
@@ -147,17 +146,27 @@ def _moved(parameter: Tensor, slope: Tensor | None, rate: Rate) -> Tensor:
     return torch.sub(parameter, slope, alpha=rate)
 
 
-def fast_names(net: nn.Module, fast: Iterable[str] | None) -> tuple[str, ...]:
+def names_of(net: nn.Module) -> tuple[dict[str, Tensor], list[tuple[str, Tensor]]]:
+    """The net's parameters, each by its first name; and every name of every parameter."""
+    aliases = list(net.named_parameters(remove_duplicate=False))
+    first = {id(p): name for name, p in reversed(aliases)}
+    return {name: p for name, p in aliases if first[id(p)] == name}, aliases
+
+
+def fast_names(
+    parameters: Mapping[str, Tensor],
+    aliases: Iterable[tuple[str, Tensor]],
+    fast: Iterable[str] | None,
+) -> tuple[str, ...]:
     """The parameters that adapt, in the net's order: all that require a gradient, or those named, or of named modules.
 
-    A parameter with several names answers to each and is given by its first. Raises ValueError for a name under which
-    no parameter requires a gradient.
+    A parameter with several names answers to each and is given by its first (`names_of`). Raises ValueError for a name
+    under which no parameter requires a gradient.
     """
-    free = {name: p for name, p in net.named_parameters() if p.requires_grad}
+    free = {name: p for name, p in parameters.items() if p.requires_grad}
     if fast is None:
         return tuple(free)
     words = [fast] if isinstance(fast, str) else list(fast)
-    aliases = list(net.named_parameters(remove_duplicate=False))
     chosen = {word: {id(p) for name, p in aliases if _is_under(name, word)} for word in words}
     for word, found in chosen.items():
         if not any(id(p) in found for p in free.values()):

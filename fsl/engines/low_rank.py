@@ -10,7 +10,7 @@ and all that a task needs is an offset [n_rows, d_out] and a Gram matrix [n_rows
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 from torch import Tensor, nn
 
@@ -69,28 +69,27 @@ class RowSpace:
         self.inputs = kept
 
     @property
-    def movement(self) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """What the steps come to, on any rows: (α_W x, Σ δ, α_b Σ δᵀ 1) of each layer."""
+    def movement(self) -> list[Tensor]:
+        """What the steps come to, on any rows: α_W x, Σ δ and α_b Σ δᵀ 1 of each layer, one after another."""
         moved = zip(self.inputs, self.pushed, self.rates, strict=True) if self.modules else ()
-        return [(alpha * x, pushed, beta * pushed.sum(-2)) for x, pushed, (alpha, beta) in moved]
+        each = [(alpha * x, pushed, beta * pushed.sum(-2)) for x, pushed, (alpha, beta) in moved]
+        return [tensor for layer in each for tensor in layer]
 
-    @contextmanager
-    def on_support(self, offsets: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-        """One task's forward pass on its support; the list it yields has the layers' inputs afterwards."""
-        given: list[Tensor] = [None] * len(self.modules)
+    def on_support(self, offsets: Sequence[Tensor], given: list[Tensor]):
+        """One task's forward pass on its support; `given` has the layers' inputs afterwards."""
+        given[:] = [None] * len(self.modules)
 
         def shifted(i: int, x: Tensor, out: Tensor) -> Tensor:
             given[i] = x
             return out + offsets[i]
 
-        with hooks(self.modules, shifted):
-            yield given
+        return hooks(self.modules, shifted) if self.modules else nullcontext()
 
     def on_query(self, movement: Sequence):
         """One task's forward pass on other rows."""
 
         def shifted(i: int, x: Tensor, out: Tensor) -> Tensor:
-            along, pushed, bias = movement[i]
+            along, pushed, bias = movement[3 * i : 3 * i + 3]
             return out - (x @ along.mT) @ pushed - bias
 
-        return hooks(self.modules, shifted)
+        return hooks(self.modules, shifted) if self.modules else nullcontext()

@@ -65,7 +65,7 @@ class _Weighted(torch.autograd.Function):
                 "a chunked or compiled loss can be differentiated once only: chunk=None keeps its graph"
             )
         if bool((weights == weights[0]).all()):
-            return None, *(weights[0] * gradient for gradient in ctx.gradients)
+            return None, *torch._foreach_mul(ctx.gradients, weights[0])
         # Raises where one of them was changed in place since the first run.
         _ = ctx.saved_tensors
         with torch.random.fork_rng(devices=[]):

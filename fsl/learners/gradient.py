@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fsl.adapt import adapted_predictions, masked_cross_entropy, masked_mse, meta_loss
-from fsl.engines.inner_loop import Loss, Rate, fast_names, with_mask
+from fsl.engines.inner_loop import Loss, Rate, fast_names, names_of, with_mask
 from fsl.episodes import Episode, Examples
 from fsl.learners.method import Method
 from fsl.learners.metric import prototypes
@@ -133,8 +133,8 @@ class MetaSGD(MAML):
 
     def __init__(self, net: nn.Module, inner_lr: float = 0.01, *args, **options):
         super().__init__(net, inner_lr, *args, **options)
-        self.names = fast_names(net, self.fast)
-        parameters = dict(net.named_parameters())
+        parameters, aliases = names_of(net)
+        self.names = fast_names(parameters, aliases, self.fast)
         self.alpha = nn.ParameterList(
             torch.full_like(parameters[name], inner_lr) for name in self.names
         )
