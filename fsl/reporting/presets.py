@@ -40,8 +40,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "03_maml": Preset(
         data=("simulated",),
-        report={"n_iterations": 2000, "n_shop_iterations": 200},
-        quick={"n_iterations": 400},
+        report={"n_iterations": 5000, "n_shop_iterations": 200, "meta_batches": "1,8,32,128,512"},
+        quick={"n_iterations": 600, "meta_batches": "1,32"},
         needs_target=True,
     ),
     "04_cold_start": Preset(
