@@ -83,7 +83,7 @@ PRESETS: dict[str, Preset] = {
         report={"n_iterations": 1000, "n_folds": 5, "n_shop_iterations": 200},
         quick={"n_iterations": 100},
         full={"n_iterations": 38_000, "meta_lr": 0.001},
-        full_minutes=15,
+        full_minutes=12,
         needs_target=True,
     ),
 }
