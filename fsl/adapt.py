@@ -39,7 +39,9 @@ def masked_mse(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
 
 def masked_cross_entropy(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Mean of −log softmax(p)_t over the rows where `mask` is True, for one class-task: [n, n_way], int64 [n], [n]."""
-    losses = nn.functional.cross_entropy(predictions, targets, reduction="none")
+    losses = nn.functional.cross_entropy(
+        predictions, targets, reduction="none", ignore_index=-(2**62)
+    )
     return torch.where(mask, losses, 0).sum(-1) / mask.sum(-1).clamp(min=1)
 
 
@@ -78,7 +80,8 @@ def meta_loss(
     the result then can be differentiated once only, with respect to θ, α and the episode, and weights that differ
     between tasks cost a second run. None is all at once.
     compile: trace the whole batched step and compile it; pays where the same shapes come thousands of times. The first
-    call for each shape takes some 10 s; later ones are 2 to 4 times faster for small networks.
+    call for each shape takes some 10 s; later ones are 2 to 4 times faster for small networks. What is no tensor (a
+    module's or the loss's own numbers, the flow of their Python) is a constant of the trace.
     starts: θ₀ of some fast parameters for each task apart, [n_tasks, *shape], by name (ProtoMAML: the head); such a
     call keeps one graph, whatever `chunk` says.
     randomness: what dropout may do, as in `torch.vmap`: "error" refuses it, "different" draws for each task apart,
@@ -107,6 +110,7 @@ def _run(loop: InnerLoop, name: str, support, query, chunk: int | None, compile:
         loop = with_row_space(loop, support.inputs, query.inputs)
     whole = compile or (n_tasks > (chunk or n_tasks) and not loop.starts)
     if loop.order and loop.fast and whole:
+        _check_owner(loop.loss)
         run = compiled(loop) if compile else eager(loop, ENGINES[name])
         with _told_of_vmap(name):
             return WholeStep(loop, support, query, chunk or n_tasks, run).losses()
@@ -224,10 +228,22 @@ def _check_tasks(loop: InnerLoop, n_support: int, n_query: int) -> None:
             raise ValueError(
                 f"starts of {name!r} are {len(start)}, expected one for each of {n_support} tasks"
             )
+        if start.ndim != loop.parameters[name].ndim + 1:
+            shape = [n_support, *loop.parameters[name].shape]
+            raise ValueError(f"starts of {name!r} are {list(start.shape)}, expected {shape}")
+
+
+def _check_owner(loss: Loss) -> None:
+    """A loss with parameters of its own would get no gradient for them from a step that is differentiated at once."""
+    owner = loss if isinstance(loss, nn.Module) else None
+    if owner is not None and any(p.requires_grad for p in owner.parameters()):
+        raise ValueError(
+            "the loss has parameters that want a gradient: chunk=None, without compile, gives it to them"
+        )
 
 
 def _check_chunk(chunk: int | None) -> None:
-    if chunk is not None and (chunk < 1 or chunk != int(chunk)):
+    if chunk is not None and (not isinstance(chunk, int) or chunk < 1):
         raise ValueError(f"chunk must be a whole number above 0, or None for all, got {chunk}")
 
 

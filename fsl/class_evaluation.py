@@ -17,9 +17,16 @@ from fsl.metrics import masked_mean
 def accuracy(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
     """Share of a task's query rows whose own class has the highest score; the first of equals counts.
 
-    scores: [n_tasks, n_query, n_way]. targets, mask: [n_tasks, n_query]. Returns [n_tasks], float64.
+    scores: [n_tasks, n_query, n_way]; a row with a NaN, or with nothing but −inf, is wrong. targets, mask: [n_tasks,
+    n_query], targets int. Returns [n_tasks], float64. Raises ValueError for other shapes and targets that are no class.
     """
-    return masked_mean((scores.argmax(-1) == targets).double(), mask)
+    if targets.is_floating_point():
+        raise ValueError(f"targets must be class numbers, got {targets.dtype}")
+    if scores.ndim != 3 or scores.shape[:2] != targets.shape:
+        raise ValueError(f"scores are {list(scores.shape)}, expected {[*targets.shape]} and n_way")
+    best = scores.max(-1).values
+    told = ~best.isnan() & (best > -torch.inf)
+    return masked_mean(((scores.argmax(-1) == targets) & told).double(), mask)
 
 
 def one_to_one_accuracy(scores: Tensor, targets: Tensor) -> Tensor:
@@ -31,8 +38,9 @@ def one_to_one_accuracy(scores: Tensor, targets: Tensor) -> Tensor:
     """
     if scores.shape[-1] != scores.shape[-2]:
         raise ValueError(f"one row for each class wanted, got scores {list(scores.shape)}")
-    chosen = [linear_sum_assignment(task.numpy(), maximize=True)[1] for task in scores.double()]
-    return accuracy(torch.nn.functional.one_hot(torch.tensor(np.stack(chosen))), targets)
+    finite = scores.double().nan_to_num(nan=-1e12, neginf=-1e12)
+    chosen = [linear_sum_assignment(task.numpy(), maximize=True)[1] for task in finite]
+    return accuracy(torch.nn.functional.one_hot(torch.tensor(np.stack(chosen))).double(), targets)
 
 
 def judge_classes(
@@ -48,14 +56,14 @@ def judge_classes(
     `oracle` is 1. Each query row is judged by what the learner makes of the support alone, if the learner is inductive.
     Raises ValueError for a learner called like a ruler.
     """
+    if taken := set(learners) & set(RULERS):
+        raise ValueError(f"the names {', '.join(sorted(taken))} are the rulers' own")
     support, query = (Examples(*side) for side in episode)
     n_way = torch.where(mask_of(support), support.targets, 0).amax(-1).double() + 1
     found = {
         name: accuracy(learner.predict(support, query.inputs), query.targets, query.mask)
         for name, learner in learners.items()
     }
-    if taken := set(learners) & set(RULERS):
-        raise ValueError(f"the names {', '.join(sorted(taken))} are the rulers' own")
     constant = masked_mean((query.targets == 0).double(), query.mask)
     found |= {"random": 1 / n_way, "constant": constant, "oracle": torch.ones_like(n_way)}
     rows = [

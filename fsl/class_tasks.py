@@ -58,7 +58,12 @@ class ClassTasks:
 
     def subset(self, classes: Sequence[int] | Tensor) -> "ClassTasks":
         """The given classes, relabelled 0, 1, … in that order; each group keeps its place and name."""
-        classes = torch.as_tensor(classes, dtype=torch.long)
+        classes = torch.as_tensor(classes)
+        if classes.numel() == 0:
+            classes = classes.long()
+        _check_places("class", classes, len(self))
+        if len(classes.unique()) < len(classes):
+            raise InputError(f"each class can be taken once, got {classes.tolist()[:10]}")
         place = torch.full((len(self),), -1)
         place[classes] = torch.arange(len(classes))
         rows = (place[self.labels] >= 0).nonzero()[:, 0]
@@ -81,8 +86,9 @@ class ClassTasks:
 
 
 def _check_places(what: str, places: Tensor, n: int) -> None:
-    if places.dtype != torch.long:
-        raise InputError(f"{what}s must be int64, got {places.dtype}")
+    if places.dtype != torch.long or places.ndim != 1:
+        seen = f"{list(places.shape)} of {places.dtype}"
+        raise InputError(f"{what} numbers must be a row of int64, got {seen}")
     if len(places) and not 0 <= int(places.min()) <= int(places.max()) < n:
         low, high = int(places.min()), int(places.max())
         raise InputError(f"{what}s must be 0 to {n - 1}, got {low} to {high}")
@@ -107,6 +113,11 @@ class ClassSampler:
     within_groups: bool = False
     transform: Transform | None = None
     class_transform: Transform | None = None
+
+    def __post_init__(self):
+        if min(self.n_way, self.n_shots, self.n_query) < 1:
+            seen = f"{self.n_way=} {self.n_shots=} {self.n_query=}".replace("self.", "")
+            raise ValueError(f"need n_way, n_shots and n_query of at least 1, got {seen}")
 
     def sample(self, n_tasks: int, generator: torch.Generator) -> Episode:
         """Inputs [n_tasks, n_way * n_shots, ...] (query: n_way * n_query), targets 0 … n_way − 1, new in every task.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from fsl import Episode, Examples, adapted_predictions, meta_loss
-from fsl.adapt import masked_mse
+from fsl.adapt import masked_cross_entropy, masked_mse
 from fsl.sinusoid import SineNet, sine_episode
 
 ALPHA = 0.07
@@ -422,3 +422,38 @@ def test_steps_in_sinusoid_tasks_help_and_the_waves_are_those_of_the_paper():
     assert torch.equal(
         sine_episode(2, 1, 1, seeded(3))[0][0], sine_episode(2, 1, 1, seeded(3))[0][0]
     )
+
+
+@pytest.mark.parametrize("side", ["support", "query"])
+def test_targets_and_masks_that_would_broadcast_are_refused(side):
+    episode = episode_of()
+    part = getattr(episode, side)
+    for wrong in (
+        part._replace(targets=part.targets[:, :1]),
+        part._replace(mask=torch.ones(4, 1, dtype=torch.bool)),
+        part._replace(mask=torch.ones(part.targets.shape)),
+    ):
+        with pytest.raises(ValueError, match=r"(targets are|mask is) \[4, .*expected \[4, "):
+            meta_loss(net_of(), masked_mse, episode._replace(**{side: wrong}), ALPHA, 1)
+
+
+def test_a_loss_with_parameters_is_told_where_they_get_no_gradient():
+    class Weighed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.ones((), dtype=torch.float64))
+
+        def forward(self, p, t, mask):
+            return self.w * masked_mse(p, t, mask)
+
+    loss = Weighed()
+    meta_loss(net_of(), loss, episode_of(), ALPHA, 1).sum().backward()
+    assert loss.w.grad is not None
+    with pytest.raises(ValueError, match="the loss has parameters that want a gradient"):
+        meta_loss(net_of(), loss, episode_of(), ALPHA, 1, chunk=2)
+
+
+def test_cross_entropy_ignores_no_target():
+    predictions, mask = torch.randn(3, 4), torch.ones(3, dtype=torch.bool)
+    with pytest.raises(IndexError):
+        masked_cross_entropy(predictions, torch.tensor([0, -100, 1]), mask)

@@ -70,3 +70,19 @@ def test_records_are_read_by_the_comparison_and_carry_rulers():
 def test_a_learner_may_not_be_called_like_a_ruler():
     with pytest.raises(ValueError, match="the names oracle are the rulers' own"):
         judge_classes({"oracle": Fixed(torch.zeros(8, 4, 4))}, episode_of(), 1)
+
+
+def test_a_row_without_an_answer_is_wrong():
+    scores = torch.tensor([[[float("nan"), 1.0], [-torch.inf, -torch.inf], [2.0, 1.0]]])
+    assert accuracy(scores, torch.zeros(1, 3, dtype=torch.long)).tolist() == [pytest.approx(1 / 3)]
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 2), (2, 1, 2), (2, 3)])
+def test_scores_that_would_broadcast_are_refused(shape):
+    with pytest.raises(ValueError, match="scores are"):
+        accuracy(torch.zeros(shape), torch.zeros(2, 3, dtype=torch.long))
+
+
+def test_targets_that_are_no_classes_are_refused():
+    with pytest.raises(ValueError, match=r"targets must be class numbers, got torch.float32"):
+        accuracy(torch.zeros(1, 2, 2), torch.zeros(1, 2))

@@ -214,7 +214,7 @@ def test_a_run_that_has_errors_is_one(capsys, monkeypatch):
         (["--repeats", "0"], "--repeats: '0', expected a whole number above 0."),
         (["--threads", "1,2"], "--threads: '1,2', expected a whole number above 0."),
         (["--json", "--markdown"], "--json and --markdown both print: give --json a file, or leave one away."),
-        (["--json", "nowhere/at/all.json"], "--json 'nowhere/at/all.json': there is no such folder."),
+        (["--json", "nowhere/at/all.json"], "--json 'nowhere/at/all.json': expected a file in a folder that is there."),
     ],
 )  # fmt: skip
 def test_bad_options_are_two(capsys, words, said):

@@ -82,5 +82,6 @@ def _key(loop: InnerLoop, given: tuple) -> Hashable:
         for tensors in given[:4]
         for t in tensors
     )
-    training = tuple(module.training for module in loop.net.modules())
-    return loss, loop.fast, numbers, loop.n_steps, loop.order, shapes, training
+    modules = tuple((id(module), module.training) for module in loop.net.modules())
+    mode = torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda")
+    return loss, loop.fast, numbers, loop.n_steps, loop.order, shapes, modules, mode

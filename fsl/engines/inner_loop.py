@@ -102,7 +102,7 @@ class InnerLoop:
                 f"net gives predictions {list(predictions.shape)}, expected {list(targets.shape)}"
             )
         value = self.loss(predictions, targets, mask)
-        if not isinstance(value, Tensor) or value.numel() != 1:
+        if not isinstance(value, Tensor) or value.numel() != 1 or not value.is_floating_point():
             raise ValueError(f"loss must give a scalar tensor for one task, got {value!r}")
         return value.reshape(())
 
@@ -224,8 +224,16 @@ def _finite(rate: Rate) -> Rate:
 
 
 def with_mask(side: Examples) -> Examples:
-    """`None` means that every row is real; what stands in padded rows is put to 0, lest a NaN there reach θ."""
+    """`None` means that every row is real; what stands in padded rows is put to 0, lest a NaN there reach θ.
+
+    Raises ValueError where targets or mask are not [n_tasks, n] as the inputs are: they would broadcast without a word.
+    """
     inputs, targets, mask = Examples(*side)
+    if targets.shape != inputs.shape[:2]:
+        raise ValueError(f"targets are {list(targets.shape)}, expected {list(inputs.shape[:2])}")
+    if mask is not None and (mask.shape != targets.shape or mask.dtype != torch.bool):
+        seen = f"{list(mask.shape)} of {mask.dtype}"
+        raise ValueError(f"mask is {seen}, expected {list(targets.shape)} of torch.bool")
     if mask is None:
         return Examples(inputs, targets, torch.ones_like(targets, dtype=torch.bool))
     real = mask.reshape(*mask.shape, *(1,) * (inputs.ndim - mask.ndim))

@@ -53,15 +53,22 @@ class Predictive(NamedTuple):
 class Gaussian(Scoring):
     """A method whose predictions are Gaussians: trained by their negative log-likelihood, judged by their mean."""
 
+    def _wants_numbers(self, support: Examples) -> None:
+        if not support.targets.is_floating_point():
+            seen = support.targets.dtype
+            raise ValueError(f"{type(self).__name__} is for numbers, these targets are {seen}")
+
     def distribution(self, support: Examples, query_inputs: Tensor) -> Predictive:
         """The predictive distribution, differentiable."""
         raise TypeError(f"{type(self).__name__} does not say its distribution")
 
     def scores(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        self._wants_numbers(support)
         return self.distribution(support, query_inputs).mean
 
     def losses(self, episode: Episode) -> Tensor:
         support, query = (with_mask(side) for side in episode)
+        self._wants_numbers(support)
         mean, variance = self.distribution(support, query.inputs)
         nll = 0.5 * (variance.log() + (query.targets - mean).square() / variance)
         return masked_mean(nll, query.mask)

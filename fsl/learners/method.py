@@ -68,7 +68,8 @@ class Method(nn.Module, Learner):
         predictions = self.predict(Examples(*episode.support), query.inputs)
         if query.targets.is_floating_point():
             return masked_mse(predictions, query.targets, mask_of(query))
-        return masked_mean((predictions.argmax(-1) != query.targets).double(), query.mask)
+        wrong = (predictions.argmax(-1) != query.targets).double()
+        return masked_mean(torch.where(predictions.isnan().any(-1), torch.nan, wrong), query.mask)
 
     @contextmanager
     def judging(self) -> Iterator[None]:

@@ -59,7 +59,7 @@ class Transfer(MAML):
         self, net: nn.Module, *args, n_classes: int | None = None, n_rows: int = 256, **options
     ):
         super().__init__(net, *args, **options)
-        self.n_rows, self.joint = n_rows, net
+        self.n_rows, self.joint, self.n_classes = n_rows, net, n_classes
         if n_classes is not None:
             nn.init.zeros_(net.head.weight)
             nn.init.zeros_(net.head.bias)
@@ -71,6 +71,10 @@ class Transfer(MAML):
     def losses(self, rows: Examples) -> Tensor:
         """The loss of one minibatch of all tasks' rows, [1]."""
         inputs, targets, mask = Examples(*rows)
+        if not targets.is_floating_point() and self.n_classes is None:
+            raise ValueError(
+                "transfer on class-tasks wants n_classes, how many the training set has"
+            )
         predictions = self.joint(inputs)
         real = mask_of(Examples(inputs, targets, mask))
         return usual_loss(targets)(predictions, targets, real)[None]

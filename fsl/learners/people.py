@@ -122,6 +122,10 @@ class Recommender(Learner):
     method: Method = field(init=False, repr=False, default=None)
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Recommender":
+        if validation is not None and not validation.object_ids.equals(tasks.object_ids):
+            raise ValueError(
+                "validation tasks must be of the same shop: their objects have other ids"
+            )
         bias = ShrunkBias().fit(tasks)
         scale = (tasks.targets - bias.effects[tasks.objects]).std().clamp(min=1e-6)
         self.residual = Residual(bias, scale)

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="set a notebook's parameter",
     )
     add("--seed", type=int, metavar="N", help="the same as -p seed=N")
-    add("--quick", action="store_true", help="small sizes: about a minute, two at most")
+    add("--quick", action="store_true", help="small sizes: two to three minutes")
     add(
         "--full",
         action="store_true",

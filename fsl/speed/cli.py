@@ -40,8 +40,10 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.json == "-" and args.markdown:
         raise InputError("--json and --markdown both print: give --json a file, or leave one away.")
-    if args.json not in (None, "-") and not Path(args.json).absolute().parent.is_dir():
-        raise InputError(f"--json {args.json!r}: there is no such folder.")
+    if args.json not in (None, "-"):
+        path = Path(args.json).absolute()
+        if not args.json or path.is_dir() or not path.parent.is_dir():
+            raise InputError(f"--json {args.json!r}: expected a file in a folder that is there.")
     found = _measured(args, names, sizes, repeats, threads)
     _print(found, args)
     return int(any(row["status"] == "error" for row in found["rows"]))

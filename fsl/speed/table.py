@@ -90,7 +90,8 @@ def _three(value: float) -> str:
 
 
 def _bars(bars: Sequence[dict]) -> list[str]:
-    return ["bars (one thread, second order, ratio of medians)", *map(_bar, bars)]
+    told = "bars (one thread, second order, ratio of medians; a few rounds or a busy machine say little)"
+    return [told, *map(_bar, bars)]
 
 
 def _bar(bar: dict) -> str:
