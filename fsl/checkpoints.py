@@ -8,18 +8,29 @@ import hashlib
 import json
 import math
 import os
+import re
+import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from fsl.errors import InputError
+from fsl.fingerprints import checksum, hashed, said
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 _JSON = "checkpoint.json"
+_TENSORS = re.compile(r"iteration-\d{8}\.safetensors")
+_PART = re.compile(rf"\.({_TENSORS.pattern}|checkpoint\.json)\.\d+\.part")
 
 
 @dataclass
@@ -34,99 +45,196 @@ class Progress:
     losses: list[float] = field(default_factory=list)
     history: list[list[float]] = field(default_factory=list)
 
+    def check(self, n_iterations: int, check_every: int) -> None:
+        """Raise ValueError for what no run of that many iterations, with such looks, can be in."""
+        i = self.iteration
+        if not _whole(i) or i > n_iterations:
+            raise ValueError(f"iteration must be a whole number from 0 to {n_iterations}, got {i}")
+        if not _whole(self.looks_in_vain):
+            raise ValueError(f"looks_in_vain must be a whole number, got {self.looks_in_vain}")
+        if not isinstance(self.done, bool):
+            raise ValueError(f"done must be true or false, got {self.done}")
+        if not _number(self.least) or math.isnan(self.least):
+            raise ValueError(f"least must be a number, got {self.least}")
+        if not _number(self.seconds) or not 0 <= self.seconds < math.inf:
+            raise ValueError(f"seconds must be a number of at least 0, got {self.seconds}")
+        looks = [*range(check_every, i + 1, check_every)]
+        if i == n_iterations and i % check_every:
+            looks.append(i)
+        n_losses = i - looks[-1] if looks else i
+        if not _numbers(self.losses, n_losses):
+            raise ValueError(f"losses must be {n_losses} numbers")
+        rows = self.history
+        if not isinstance(rows, list) or not all(_numbers(row, 5) for row in rows):
+            raise ValueError("history must be rows of 5 numbers")
+        if [row[0] for row in rows] != looks or not all(_whole(row[0]) for row in rows):
+            raise ValueError(f"history must have a row for each of its {len(looks)} looks")
 
-def probe(trainer, method: nn.Module, tasks, checks) -> dict[str, str]:
-    """What must be the same for a run to be gone on with: settings (the trainer's and the method's own), network, a
-    draw of the tasks and the validation episodes `checks`, these two as checksums.
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _numbers(value: Any, n: int) -> bool:
+    return isinstance(value, list) and len(value) == n and all(map(_number, value))
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def probe(trainer, method: nn.Module, tasks, checks) -> dict[str, Any]:
+    """What must be the same for a run to be gone on with: settings (the trainer's and the method's own, each as text),
+    network, tasks (all that a dataclass of a sampler has, and a draw) and the validation episodes `checks`; these
+    three as checksums.
     """
-    settings = {
-        name: value
-        for name, value in asdict(trainer).items()
-        if name not in ("checkpoint", "save_every", "progress")
-    }
-    shapes = {name: list(t.shape) for name, t in method.state_dict().items()}
+    apart = ("checkpoint", "save_every", "progress")
+    settings = {name: said(v) for name, v in asdict(trainer).items() if name not in apart}
+    name = type(method).__name__
+    shapes = {name: [list(t.shape), str(t.dtype)] for name, t in method.state_dict().items()}
+    free = {name: p.requires_grad for name, p in method.named_parameters()}
+    layers = re.sub(" at 0x[0-9a-f]+", "", repr(method))
     drawn = method.draw(tasks, 1, torch.Generator().manual_seed(0))
-    network = f"{type(method).__name__} {json.dumps(shapes)}"
+    whole = said(tasks) if is_dataclass(tasks) else ""
     return {
-        "settings": json.dumps([settings, _own_settings(method)], default=str),
-        "network": hashlib.sha256(network.encode()).hexdigest(),
-        "tasks": _checksum(drawn),
-        "validation tasks": _checksum(checks),
+        "settings": settings | {f"{name}.{own}": v for own, v in _own_settings(method).items()},
+        "network": hashed(f"{name} {layers} {json.dumps([shapes, free])}"),
+        "tasks": hashed(whole + checksum(drawn)),
+        "validation tasks": checksum(checks),
     }
 
 
 def _own_settings(method: nn.Module) -> dict[str, str]:
     """The method's plain attributes (`inner_lr`, `n_steps`, `loss`, …) as text that is the same in every process."""
+    apart = ("training", "trainer", "history")
     public = {name: v for name, v in vars(method).items() if not name.startswith("_")}
-    known = {name: _said(v) for name, v in public.items() if name not in ("training", "trainer")}
-    return {name: text for name, text in known.items() if text is not None}
-
-
-def _said(value: Any) -> str | None:
-    plain = isinstance(value, bool | int | float | str | tuple | list) or value is None
-    return repr(value) if plain or is_dataclass(value) else getattr(value, "__qualname__", None)
-
-
-def _checksum(drawn) -> str:
-    digest = hashlib.sha256()
-    for tensor in _tensors(drawn):
-        digest.update(tensor.detach().contiguous().cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _tensors(drawn) -> list[Tensor]:
-    if isinstance(drawn, Tensor):
-        return [drawn]
-    return [t for part in drawn if part is not None for t in _tensors(part)]
+    known = {name: v for name, v in public.items() if name not in apart}
+    return {name: said(v) for name, v in known.items()}
 
 
 class Checkpoint:
     """The folder of one run, marked with what it belongs to."""
 
-    def __init__(self, folder: Path, mark: dict[str, str]):
-        self.folder, self.mark = folder, mark
+    def __init__(self, folder: Path, mark: dict[str, Any]):
+        self.folder, self.mark, self.locked = folder, mark, False
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder and keep other trainings out of it; the system lets go of it when this process ends.
+
+        Raises InputError for a folder that cannot be written to, or that another training uses.
+        """
+        path, new = self.folder / ".lock", not self.folder.exists()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.folder).close()
+            lock = open(path, "ab")  # noqa: SIM115
+        except OSError as error:
+            raise InputError(
+                f"{self.folder}: no folder that checkpoints can be written to ({error.strerror})"
+            ) from error
+        with lock:
+            self.locked = _locked(lock, path)
+            try:
+                yield
+            finally:
+                if new and [*self.folder.iterdir()] == [path]:  # nothing was saved
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+                        self.folder.rmdir()
+                self.locked = False
 
     def save(self, method, optimizer, generator, state: Progress, kept: dict | None) -> None:
         """Everything that the next iteration depends on. The earlier checkpoint stays whole until this one is."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         name = f"iteration-{state.iteration:08d}.safetensors"
-        tensors = _flat(method, optimizer, generator, kept)
-        _put(self.folder / name, lambda path: save_file(tensors, path))
-        saved = {"tensors": name, "mark": self.mark, "state": _strict(asdict(state))}
+        tensors = save(_flat(method, optimizer, generator, kept))
+        _put(self.folder / name, tensors)
+        saved = {
+            "tensors": name,
+            "sha256": hashlib.sha256(tensors).hexdigest(),
+            "mark": self.mark,
+            "state": _strict(asdict(state)),
+        }
         text = json.dumps(saved, indent=1, allow_nan=False)
-        _put(self.folder / _JSON, lambda path: Path(path).write_text(text, encoding="utf-8"))
-        for old in self.folder.glob("iteration-*.safetensors"):
-            if old.name != name:
+        _put(self.folder / _JSON, text.encode())
+        for old in list(self.folder.iterdir()):
+            ours = _TENSORS.fullmatch(old.name) or (self.locked and _PART.fullmatch(old.name))
+            if ours and old.name != name:
                 old.unlink(missing_ok=True)
 
-    def load(self, method, optimizer, generator) -> tuple[Progress, dict | None] | None:
+    def load(self, trainer, method, optimizer, generator) -> tuple[Progress, dict | None] | None:
         """Put a saved run back into its parts; None where there is none.
 
-        Raises InputError for a file that cannot be read, or that belongs to another run.
+        Raises InputError for a file that cannot be read, or that belongs to another run; nothing is changed then.
         """
         path = self.folder / _JSON
         if not path.exists():
             return None
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise _unreadable(path, error) from error
+        if not isinstance(saved, dict) or not {"tensors", "mark"} <= saved.keys():
+            raise InputError(f"{path}: this is no checkpoint of fsl's; name another folder")
+        try:
             mark, state = dict(saved["mark"]), Progress(**_lenient(saved["state"]))
-            tensors = load_file(self.folder / saved["tensors"])
+            tensors = _read(self.folder, saved["tensors"], saved["sha256"])
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise _unreadable(path, error) from error
         for what, value in self.mark.items():
             if mark.get(what) != value:
+                which = _differing(mark.get(what), value)
                 raise InputError(
-                    f"{path}: the checkpoint has other {what} than this run; "
+                    f"{path}: the checkpoint has other {what}{which} than this run; "
                     "remove the folder, or name another one"
                 )
         try:
+            state.check(trainer.n_iterations, trainer.check_every)
+            _check(tensors, method, optimizer, generator, state.least < math.inf)
             return state, _restore(tensors, method, optimizer, generator)
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise _unreadable(path, error) from error
 
 
+def _locked(lock, path: Path) -> bool:
+    """Whether the lock is had, False where there are none. Raises InputError where another has it."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
+            return True
+    except (BlockingIOError, FileNotFoundError):
+        pass  # taken, or taken away by another that leaves just now
+    except OSError:
+        return False  # a file system without locks
+    raise InputError(f"{path.parent}: another training uses this folder")
+
+
+def _read(folder: Path, name: str, sha256: str) -> dict[str, Tensor]:
+    if not _TENSORS.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a checkpoint's tensors")
+    data = (folder / name).read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError(f"{name} is damaged or of another save: its checksum is not the noted one")
+    return load(data)
+
+
+def _differing(there: Any, here: Any) -> str:
+    """Which settings differ, in brackets; nothing where only checksums are known."""
+    if not isinstance(there, dict) or not isinstance(here, dict):
+        return ""
+
+    def short(settings: dict, name: str) -> str:
+        text = str(settings.get(name, "nothing"))
+        return text if len(text) <= 60 else f"{text[:40]}…{text[-19:]}"
+
+    names = [name for name in {**here, **there} if there.get(name) != here.get(name)]
+    return f" ({', '.join(f'{n}: {short(there, n)} there, {short(here, n)} here' for n in names)})"
+
+
 def _unreadable(path: Path, error: Exception) -> InputError:
-    why = str(error).split("\n")[0]
+    why = f"no {error}" if isinstance(error, KeyError) else str(error).split("\n")[0]
     return InputError(
         f"{path}: no checkpoint that can be read ({why}); remove the folder to begin anew"
     )
@@ -159,9 +267,29 @@ def _flat(method, optimizer, generator, kept: dict | None) -> dict[str, Tensor]:
     return {name: t.detach().clone().contiguous() for name, t in parts.items()}
 
 
+def _check(tensors: dict[str, Tensor], method, optimizer, generator, has_kept: bool) -> None:
+    """Raise ValueError where names, shapes or types are not those that a save would have now."""
+    expected = _flat(method, optimizer, generator, method.state_dict() if has_kept else None)
+    there = {name.rpartition("/")[0] for name in tensors if name.startswith("adam/")}
+    for i, parameter in enumerate(p for g in optimizer.param_groups for p in g["params"]):
+        if f"adam/{i}" in there:  # a parameter that never had a gradient has no moments
+            expected |= {f"adam/{i}/{name}": parameter for name in ("exp_avg", "exp_avg_sq")}
+            expected[f"adam/{i}/step"] = torch.zeros((), dtype=torch.float32)
+    for name in sorted({*expected, *tensors}):
+        if name not in tensors:
+            raise ValueError(f"{name} is missing")
+        if name not in expected:
+            raise ValueError(f"{name} is not known")
+        found, right = ((list(t.shape), t.dtype) for t in (tensors[name], expected[name]))
+        if found != right:
+            raise ValueError(
+                f"{name} must be {right[0]} of {right[1]}, got {found[0]} of {found[1]}"
+            )
+
+
 def _restore(tensors: dict[str, Tensor], method, optimizer, generator) -> dict | None:
     def under(start: str) -> dict[str, Tensor]:
-        # copies: what was loaded is a map of a file that the next save takes away
+        # copies: a loaded tensor is a view of all that was read
         here = [name for name in tensors if name.startswith(start)]
         return {name.removeprefix(start): tensors[name].clone() for name in here}
 
@@ -177,11 +305,11 @@ def _restore(tensors: dict[str, Tensor], method, optimizer, generator) -> dict |
     return under("kept/") or None
 
 
-def _put(path: Path, write: Any) -> None:
+def _put(path: Path, data: bytes) -> None:
     """Written beside, flushed, then renamed: whole or not there."""
-    beside = path.with_name(f".{path.name}.part")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        write(str(beside))
+        beside.write_bytes(data)
         with open(beside, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(beside, path)

@@ -40,31 +40,37 @@ def more_errors(records: pd.DataFrame, learner: str, reference: str, n_shots: in
 
 def error_table(records: pd.DataFrame, seconds: pd.DataFrame, reference: str) -> pd.DataFrame:
     """A line per learner of one partition, rulers below, in words: % errors with their interval, those beyond
-    `reference`'s on the same runs, % errors one-to-one, seeds, and seconds that one training took.
+    `reference`'s on the same runs, and how many seeds of how many seconds its training took.
     """
-    alone, together = (errors(records, m).set_index("learner") for m in ("accuracy", "one-to-one"))
+    table = errors(records).set_index("learner")
     seeds = records.groupby("learner")["seed"].nunique()
     took = seconds.groupby("learner")["seconds"].mean()
     lines = {}
-    for name, row in alone.sort_index(
+    for name, row in table.sort_index(
         key=lambda names: names.isin(RULERS), kind="stable"
     ).iterrows():
         gap = (
             "–"
             if name in (reference, *RULERS)
-            else _in_words(more_errors(records, name, reference), "+")
+            else in_words(more_errors(records, name, reference), "+")
         )
         lines[name] = {
-            "errors, %": _in_words(row),
+            "errors, %": in_words(row),
             f"minus {reference}": gap,
-            "one-to-one, %": f"{together['value'][name]:.1f}" if name in together.index else "–",
-            "seeds": seeds[name] if name in took else "–",
-            "training, s": f"{took[name]:.0f}" if name in took else "–",
+            "seeds × seconds": f"{seeds[name]} × {took[name]:.0f}" if name in took else "–",
         }
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
-def _in_words(row, sign: str = "") -> str:
+def one_to_one(records: pd.DataFrame) -> pd.DataFrame:
+    """% errors of one partition's learners if a run's queries share out the classes: transductive, a table apart."""
+    table = errors(records, "one-to-one").set_index("learner")
+    words = [in_words(row) for row in table.itertuples()]
+    return pd.DataFrame({"one-to-one (transductive), errors, %": words}, index=list(table.index))
+
+
+def in_words(row, sign: str = "") -> str:
+    """ "27.5 [20.0, 35.0]" of what has value, low and high; sign="+" for differences."""
     return f"{row.value:{sign}.1f} [{row.low:{sign}.1f}, {row.high:{sign}.1f}]"
 
 

@@ -1,15 +1,20 @@
 """Training on episodes: one loop for all methods, to be stopped and taken up again. Knows no method and no data."""
 
 import math
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from fsl.checkpoints import Checkpoint, Progress, probe
 
@@ -27,7 +32,8 @@ class EpisodicTrainer:
     seed: of the draws of tasks, of dropout and of the validation tasks.
     checkpoint: a folder for safetensors and JSON, written every `save_every` iterations and at the end; if it holds a
     run of the same settings, network, tasks and validation tasks, training goes on from there and ends at the same
-    weights.
+    weights. One training at a time uses a folder. An interrupt (Ctrl-C) waits until the iteration at hand is done and
+    saved; a second one does not wait. None or "": nothing is written.
     """
 
     n_iterations: int = 1_000
@@ -48,8 +54,17 @@ class EpisodicTrainer:
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule must be one of {SCHEDULES}, got {self.schedule!r}")
         for name in ("n_iterations", "meta_batch", "check_every", "save_every", "n_validation"):
+            _check_whole(name, getattr(self, name))
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.patience is not None:
+            _check_whole("patience", self.patience)
+        if not isinstance(self.lr, Real) or not 0 < self.lr < math.inf:
+            raise ValueError(f"lr must be a number above 0, got {self.lr}")
+        if not isinstance(self.weight_decay, Real) or not 0 <= self.weight_decay < math.inf:
+            raise ValueError(
+                f"weight_decay must be a number of at least 0, got {self.weight_decay}"
+            )
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience must be at least 1, or None for never, got {self.patience}")
         if self.clip is not None and not self.clip > 0:
@@ -59,10 +74,11 @@ class EpisodicTrainer:
         """Train `method` (a `Method`) in place, on episodes of the samplers `tasks` and `validation`.
 
         Returns a line per look: iteration, train (mean loss since the last look), validation (mean error, or NaN),
-        lr, seconds. Raises InputError for a checkpoint of another run, ValueError for a loss that is not finite.
+        lr, seconds. Raises InputError for a checkpoint of another run or a folder that cannot be used, ValueError for
+        a loss that is not finite.
         """
         run = _Run(self, method, tasks, validation)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), run.folder_held():
             run.begin()
             method.train()
             run.go_on()
@@ -74,8 +90,13 @@ class EpisodicTrainer:
     def rate(self, iteration: int) -> float:
         """η of an iteration, counted from 0."""
         if self.schedule == "constant":
-            return self.lr
+            return float(self.lr)
         return self.lr * (1 + math.cos(math.pi * iteration / self.n_iterations)) / 2
+
+
+def _check_whole(name: str, value) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")
 
 
 class _Run:
@@ -89,6 +110,13 @@ class _Run:
         self.generator = torch.Generator().manual_seed(trainer.seed)
         self.checks = self._checks(validation)
         self.state, self.kept = Progress(), None
+        self.saved, self.interrupted = None, False
+        if trainer.checkpoint is not None and trainer.checkpoint != "":
+            mark = probe(trainer, method, tasks, self.checks)
+            self.saved = Checkpoint(Path(trainer.checkpoint), mark)
+
+    def folder_held(self):
+        return self.saved.held() if self.saved else nullcontext()
 
     def _checks(self, validation) -> list:
         if validation is None:
@@ -100,20 +128,28 @@ class _Run:
 
     def begin(self) -> None:
         """From the start, or from the checkpoint."""
-        self.saved, folder = None, self.trainer.checkpoint
-        if folder is not None:
-            mark = probe(self.trainer, self.method, self.tasks, self.checks)
-            self.saved = Checkpoint(Path(folder), mark)
         torch.manual_seed(self.trainer.seed)
         if self.saved:
-            found = self.saved.load(self.method, self.optimizer, self.generator)
+            found = self.saved.load(self.trainer, self.method, self.optimizer, self.generator)
             if found is not None:
                 self.state, self.kept = found
         self.began = time.perf_counter() - self.state.seconds
 
     def go_on(self) -> None:
+        finished = self.state.done
+        with self._interrupts_wait():
+            self._iterate()
+            if not finished:
+                self.state.done = self._ended()
+                self._save()
+        if self.kept is not None:
+            self.method.load_state_dict(self.kept)
+
+    def _ended(self) -> bool:
+        return self.state.done or self.state.iteration == self.trainer.n_iterations
+
+    def _iterate(self) -> None:
         trainer, state = self.trainer, self.state
-        finished = state.done
         bar = tqdm(
             total=trainer.n_iterations,
             initial=state.iteration,
@@ -121,7 +157,7 @@ class _Run:
             leave=False,
         )
         with bar:
-            while state.iteration < trainer.n_iterations and not state.done:
+            while not self._ended() and not self.interrupted:
                 state.losses.append(self._step(trainer.rate(state.iteration)))
                 state.iteration += 1
                 if (
@@ -132,11 +168,27 @@ class _Run:
                 if state.iteration % trainer.save_every == 0:
                     self._save()
                 bar.update()
-        if not finished:
-            state.done = True
-            self._save()
-        if self.kept is not None:
-            self.method.load_state_dict(self.kept)
+
+    @contextmanager
+    def _interrupts_wait(self) -> Iterator[None]:
+        """With a checkpoint, an interrupt comes when all is saved; a second one at once."""
+        usual = signal.getsignal(signal.SIGINT)
+        in_main = threading.current_thread() is threading.main_thread()
+        if not (self.saved and in_main and callable(usual)):
+            yield
+            return
+
+        def noted(*_) -> None:
+            self.interrupted = True
+            signal.signal(signal.SIGINT, usual)
+
+        signal.signal(signal.SIGINT, noted)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, usual)
+            if self.interrupted:
+                signal.raise_signal(signal.SIGINT)
 
     def _step(self, rate: float) -> float:
         for group in self.optimizer.param_groups:

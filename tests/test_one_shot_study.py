@@ -29,6 +29,7 @@ from fsl.one_shot_tables import (
     held_out_records,
     more_errors,
     on_features,
+    one_to_one,
 )
 
 
@@ -230,9 +231,24 @@ def test_the_table_says_differences_seeds_and_seconds(records):
     )
     table = error_table(pd.concat([records, rulers]), seconds, "poor")
     assert list(table.index) == ["good", "poor", "random"], "rulers below"
-    assert table.loc["good"].tolist()[1:] == ["-10.0 [-10.0, -10.0]", "27.5", 2, "4"]
+    assert table.loc["good"].tolist()[1:] == ["-10.0 [-10.0, -10.0]", "2 × 4"]
+    assert "27.5" in table.loc["good"].iloc[0]
     assert table.loc["poor"].tolist()[1] == "–"
     assert table.loc["random"].tolist()[1] == "–"
+
+
+def test_transductive_errors_are_a_table_of_their_own(records):
+    better = records["value"].where(records["metric"] == "accuracy", records["value"] + 0.1)
+    records = records.assign(value=better)
+    apart = one_to_one(records)
+    assert list(apart.index) == ["good", "poor"]
+    (column,) = apart.columns
+    assert "transductive" in column
+    assert apart[column]["good"].startswith("17.5 [")
+    seconds = pd.DataFrame({"learner": ["good"], "partition": "a", "seed": 0, "seconds": 3})
+    together = error_table(records, seconds, "poor")
+    assert not [name for name in together.columns if "one-to-one" in name]
+    assert together["errors, %"]["good"].startswith("27.5 [")
 
 
 def test_fewer_shots_are_part_of_more(small):

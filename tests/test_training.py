@@ -237,6 +237,16 @@ def test_a_loss_that_is_no_number_is_said_at_once(loss):
             ({name: 0}, f"{name} must be at least 1, got 0")
             for name in ("n_iterations", "meta_batch", "check_every", "save_every", "n_validation")
         ),
+        *(
+            ({name: value}, f"{name} must be a whole number, got {value}")
+            for name in ("n_iterations", "check_every", "patience", "save_every")
+            for value in (1.5, 2.0, True)
+        ),
+        *(({"lr": lr}, f"lr must be a number above 0, got {lr}") for lr in (0, -1, NAN, INF)),
+        *(
+            ({"weight_decay": x}, f"weight_decay must be a number of at least 0, got {x}")
+            for x in (-1, NAN)
+        ),
         ({"patience": 0}, "patience must be at least 1, or None for never, got 0"),
         ({"clip": 0.0}, "clip must be above 0, or None for never, got 0.0"),
         ({"clip": NAN}, "clip must be above 0, or None for never, got nan"),
