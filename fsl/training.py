@@ -77,11 +77,12 @@ class EpisodicTrainer:
         lr, seconds. Raises InputError for a checkpoint of another run or a folder that cannot be used, ValueError for
         a loss that is not finite.
         """
-        run = _Run(self, method, tasks, validation)
-        with torch.random.fork_rng(devices=[]), run.folder_held():
-            run.begin()
-            method.train()
-            run.go_on()
+        with torch.random.fork_rng(devices=[]):
+            run = _Run(self, method, tasks, validation)
+            with run.folder_held():
+                run.begin()
+                method.train()
+                run.go_on()
         method.eval()
         return pd.DataFrame(
             run.state.history, columns=["iteration", "train", "validation", "lr", "seconds"]
