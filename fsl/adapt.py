@@ -4,45 +4,32 @@ Knows networks, losses and episodes; knows nothing of shops, learners or evaluat
 the loop; this module is the door to all of them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
+from fsl.engines.asked import check_chunk, check_tasks, loop_of, told_of_vmap
 from fsl.engines.batched import Adaptation, batched
 from fsl.engines.by_higher import by_higher
-from fsl.engines.compiled import compiled
 from fsl.engines.first_layers import with_row_space
-from fsl.engines.inner_loop import (
-    DRAWS,
-    InnerLoop,
-    Loss,
-    Rate,
-    fast_names,
-    names_of,
-    rates_of,
-    with_mask,
-)
+from fsl.engines.inner_loop import InnerLoop, Loss, Rate, with_mask
 from fsl.engines.one_by_one import one_by_one
-from fsl.engines.whole_step import WholeStep, eager
+from fsl.engines.whole_step import Chunk, WholeStep, eager
 from fsl.episodes import Episode, Examples
+from fsl.metrics import cross_entropy, mse
 
 ENGINES = {"batched": batched, "loop": one_by_one, "higher": by_higher}
 
 
 def masked_mse(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Mean of (p − t)² over the rows where `mask` is True, for one task: [n], [n], [n] -> scalar."""
-    errors = torch.where(mask, predictions - targets, 0)
-    return (errors * errors).sum(-1) / mask.sum(-1).clamp(min=1)
+    return mse(predictions, targets, mask)
 
 
 def masked_cross_entropy(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Mean of −log softmax(p)_t over the rows where `mask` is True, for one class-task: [n, n_way], int64 [n], [n]."""
-    losses = nn.functional.cross_entropy(
-        predictions, targets, reduction="none", ignore_index=-(2**62)
-    )
-    return torch.where(mask, losses, 0).sum(-1) / mask.sum(-1).clamp(min=1)
+    return cross_entropy(predictions, targets, mask)
 
 
 def meta_loss(
@@ -77,8 +64,8 @@ def meta_loss(
     engine: "batched" runs all tasks at once and needs net and loss to run under `torch.vmap`; "loop" runs one after
     another; "higher" likewise, by the library of that name, as a reference; "auto" is `choose_engine`'s.
     chunk: with more tasks than this, a chunk at a time is run and differentiated at once, so that memory stays bounded;
-    the result then can be differentiated once only, with respect to θ, α and the episode, and weights that differ
-    between tasks cost a second run. None is all at once.
+    the result then can be differentiated once only, with respect to θ, α, the episode and the parameters of a loss that
+    is a module or a module's method, and weights that differ between tasks cost a second run. None is all at once.
     compile: trace the whole batched step and compile it; pays where the same shapes come thousands of times. The first
     call for each shape takes some 10 s; later ones are 2 to 4 times faster for small networks. What is no tensor (a
     module's or the loss's own numbers, the flow of their Python) is a constant of the trace.
@@ -92,13 +79,13 @@ def meta_loss(
     are not scalars, what does not run under vmap, and under `torch.inference_mode`, where nothing would adapt.
     """
     order = 0 if not torch.is_grad_enabled() else 1 if first_order else 2
-    loop = _loop(net, loss, inner_lr, n_steps, order, fast, randomness, starts)
+    loop = loop_of(net, loss, inner_lr, n_steps, order, fast, randomness, starts)
     support, query = (with_mask(side) for side in episode)
-    _check_tasks(loop, len(support.inputs), len(query.inputs))
+    check_tasks(loop, len(support.inputs), len(query.inputs))
     name = _engine_name(engine, net, len(support.inputs))
     if compile and (name != "batched" or loop.starts):
         raise ValueError(f'compile wants engine="batched" and no starts, got {name!r}')
-    _check_chunk(chunk)
+    check_chunk(chunk)
     return _run(loop, name, support, query, chunk, compile)
 
 
@@ -110,11 +97,17 @@ def _run(loop: InnerLoop, name: str, support, query, chunk: int | None, compile:
         loop = with_row_space(loop, support.inputs, query.inputs)
     whole = compile or (n_tasks > (chunk or n_tasks) and not loop.starts)
     if loop.order and loop.fast and whole:
-        _check_owner(loop.loss)
-        run = compiled(loop) if compile else eager(loop, ENGINES[name])
-        with _told_of_vmap(name):
+        run = _compiled(loop) if compile else eager(loop, ENGINES[name])
+        with told_of_vmap(name):
             return WholeStep(loop, support, query, chunk or n_tasks, run).losses()
     return _adapted(loop, name, support, query, loop.task_loss, chunk)
+
+
+def _compiled(loop: InnerLoop) -> Chunk:
+    """Imported here: torch's compiler takes half a second to import, and few ask for it."""
+    from fsl.engines.compiled import compiled
+
+    return compiled(loop)
 
 
 def adapted_predictions(
@@ -134,10 +127,10 @@ def adapted_predictions(
 
     The same θ_n as in `meta_loss`, which describes the arguments. query_inputs: [n_tasks, n_query, ...].
     """
-    loop = _loop(net, loss, inner_lr, n_steps, 0, fast, randomness, starts)
+    loop = loop_of(net, loss, inner_lr, n_steps, 0, fast, randomness, starts)
     support = with_mask(support)
-    _check_tasks(loop, len(support.inputs), len(query_inputs))
-    _check_chunk(chunk)
+    check_tasks(loop, len(support.inputs), len(query_inputs))
+    check_chunk(chunk)
     if len(query_inputs) == 0:
         return query_inputs.new_zeros(query_inputs.shape[:2], dtype=torch.get_default_dtype())
     name = _engine_name(engine, net, len(query_inputs))
@@ -157,10 +150,10 @@ def adapted_parameters(
     randomness: str = "error",
 ) -> dict[str, Tensor]:
     """θ_n of every task, by name: [n_tasks, *shape of the parameter], no graph kept; for Reptile and for looking at."""
-    loop, support = _loop(net, loss, inner_lr, n_steps, 0, fast, randomness), with_mask(support)
-    _check_chunk(chunk)
+    loop, support = loop_of(net, loss, inner_lr, n_steps, 0, fast, randomness), with_mask(support)
+    check_chunk(chunk)
     parts = []
-    with torch.enable_grad(), _told_of_vmap("batched"):
+    with torch.enable_grad(), told_of_vmap("batched"):
         for begin in range(0, len(support.inputs), chunk or len(support.inputs)):
             here = Examples(*(t[begin : begin + (chunk or len(t))] for t in support))
             with loop.draws():
@@ -174,8 +167,8 @@ def adapted_parameters(
 def choose_engine(net: nn.Module, n_tasks: int) -> str:
     """What engine="auto" means: "loop" for convolutions and for a single task, else "batched".
 
-    Measured on one thread: a Conv4's per-task weights make grouped convolutions, which took 1.4 times as long as a
-    loop and twice the memory; a single task has nothing to share the overhead of vmap with.
+    Measured on one thread: a Conv4's per-task weights make grouped convolutions, which took 1.15 to 1.3 times as long
+    as a loop and up to 2.2 times the memory; a single task has nothing to share the overhead of vmap with.
     """
     convolves = any(isinstance(m, nn.modules.conv._ConvNd) for m in net.modules())
     return "loop" if convolves or n_tasks == 1 else "batched"
@@ -190,67 +183,10 @@ def _engine_name(engine: str, net: nn.Module, n_tasks: int) -> str:
     return engine
 
 
-def _loop(net, loss, inner_lr, n_steps, order, fast, randomness, starts=None) -> InnerLoop:
-    if n_steps < 0 or n_steps != int(n_steps):
-        raise ValueError(f"n_steps must be a whole number, 0 or more, got {n_steps}")
-    if randomness not in ("error", "different", "same"):
-        raise ValueError(f'randomness must be "error", "different" or "same", got {randomness!r}')
-    if torch.is_inference_mode_enabled():
-        raise ValueError(
-            "an inner loop takes gradients: torch.no_grad() lets it, torch.inference_mode() does not"
-        )
-    parameters, aliases = names_of(net)
-    buffers = dict(net.named_buffers())
-    names = fast_names(parameters, aliases, fast)
-    odd = sorted(set(starts or ()) - set(names))
-    if odd:
-        raise ValueError(f"starts names {', '.join(odd)}, which does not adapt")
-    return InnerLoop(
-        net=net,
-        parameters=parameters,
-        buffers=buffers,
-        loss=loss,
-        fast=names,
-        rates=rates_of(inner_lr, {name: parameters[name] for name in names}),
-        n_steps=int(n_steps),
-        order=order,
-        tied=len(aliases) > len(parameters) or bool(buffers),
-        randomness=randomness,
-        starts=dict(starts or {}),
-    )
-
-
-def _check_tasks(loop: InnerLoop, n_support: int, n_query: int) -> None:
-    if n_support != n_query:
-        raise ValueError(f"{n_support} support tasks but {n_query} query tasks")
-    for name, start in loop.starts.items():
-        if len(start) != n_support:
-            raise ValueError(
-                f"starts of {name!r} are {len(start)}, expected one for each of {n_support} tasks"
-            )
-        if start.ndim != loop.parameters[name].ndim + 1:
-            shape = [n_support, *loop.parameters[name].shape]
-            raise ValueError(f"starts of {name!r} are {list(start.shape)}, expected {shape}")
-
-
-def _check_owner(loss: Loss) -> None:
-    """A loss with parameters of its own would get no gradient for them from a step that is differentiated at once."""
-    owner = loss if isinstance(loss, nn.Module) else None
-    if owner is not None and any(p.requires_grad for p in owner.parameters()):
-        raise ValueError(
-            "the loss has parameters that want a gradient: chunk=None, without compile, gives it to them"
-        )
-
-
-def _check_chunk(chunk: int | None) -> None:
-    if chunk is not None and (not isinstance(chunk, int) or chunk < 1):
-        raise ValueError(f"chunk must be a whole number above 0, or None for all, got {chunk}")
-
-
 def _adapted(loop: InnerLoop, name: str, support, query, judge: Callable, chunk) -> Tensor:
     """`judge` of every task after its inner loop; a chunk at a time where no graph is kept."""
     n_tasks, run = len(support.inputs), ENGINES[name]
-    with torch.enable_grad(), _told_of_vmap(name):
+    with torch.enable_grad(), told_of_vmap(name):
         if loop.order:
             return run(loop, support, query, judge)
         parts = []
@@ -259,19 +195,3 @@ def _adapted(loop: InnerLoop, name: str, support, query, judge: Callable, chunk)
             some = Examples(*(t[here] for t in support)), [t[here] for t in query]
             parts.append(run(loop.at(here), *some, judge).detach())
         return torch.cat(parts)
-
-
-@contextmanager
-def _told_of_vmap(name: str) -> Iterator[None]:
-    """What does not run under vmap is told so, with the way out."""
-    try:
-        yield
-    except RuntimeError as error:
-        if name != "batched" or "vmap" not in str(error):
-            raise
-        first = str(error).split("\n")[0]
-        if "random operation" in first:
-            raise ValueError(DRAWS) from error
-        raise ValueError(
-            f'net or loss does not run under torch.vmap, engine="loop" does without it: {first}'
-        ) from error

@@ -127,6 +127,7 @@ class Averaged(nn.Module):
         self.body, self.warp, self.n, self.seed = body, warp, n, seed
 
     def forward(self, images: Tensor) -> Tensor:
+        """Float [..., side, side] -> [..., d]."""
         if self.training:
             return self.body(images)
         generator = torch.Generator().manual_seed(self.seed)

@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from fsl.errors import InputError
 from fsl.fingerprints import checksum, hashed, said
+from fsl.training_state import Progress, check_parts, flat, lenient, restore, strict
 
 try:
     import fcntl
@@ -31,56 +32,6 @@ except ImportError:  # Windows
 _JSON = "checkpoint.json"
 _TENSORS = re.compile(r"iteration-\d{8}\.safetensors")
 _PART = re.compile(rf"\.({_TENSORS.pattern}|checkpoint\.json)\.\d+\.part")
-
-
-@dataclass
-class Progress:
-    """How far a training run is."""
-
-    iteration: int = 0
-    least: float = float("inf")
-    looks_in_vain: int = 0
-    done: bool = False
-    seconds: float = 0.0
-    losses: list[float] = field(default_factory=list)
-    history: list[list[float]] = field(default_factory=list)
-
-    def check(self, n_iterations: int, check_every: int) -> None:
-        """Raise ValueError for what no run of that many iterations, with such looks, can be in."""
-        i = self.iteration
-        if not _whole(i) or i > n_iterations:
-            raise ValueError(f"iteration must be a whole number from 0 to {n_iterations}, got {i}")
-        if not _whole(self.looks_in_vain):
-            raise ValueError(f"looks_in_vain must be a whole number, got {self.looks_in_vain}")
-        if not isinstance(self.done, bool):
-            raise ValueError(f"done must be true or false, got {self.done}")
-        if not _number(self.least) or math.isnan(self.least):
-            raise ValueError(f"least must be a number, got {self.least}")
-        if not _number(self.seconds) or not 0 <= self.seconds < math.inf:
-            raise ValueError(f"seconds must be a number of at least 0, got {self.seconds}")
-        looks = [*range(check_every, i + 1, check_every)]
-        if i == n_iterations and i % check_every:
-            looks.append(i)
-        n_losses = i - looks[-1] if looks else i
-        if not _numbers(self.losses, n_losses):
-            raise ValueError(f"losses must be {n_losses} numbers")
-        rows = self.history
-        if not isinstance(rows, list) or not all(_numbers(row, 5) for row in rows):
-            raise ValueError("history must be rows of 5 numbers")
-        if [row[0] for row in rows] != looks or not all(_whole(row[0]) for row in rows):
-            raise ValueError(f"history must have a row for each of its {len(looks)} looks")
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _numbers(value: Any, n: int) -> bool:
-    return isinstance(value, list) and len(value) == n and all(map(_number, value))
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def probe(trainer, method: nn.Module, tasks, checks) -> dict[str, Any]:
@@ -147,13 +98,13 @@ class Checkpoint:
     def save(self, method, optimizer, generator, state: Progress, kept: dict | None) -> None:
         """Everything that the next iteration depends on. The earlier checkpoint stays whole until this one is."""
         name = f"iteration-{state.iteration:08d}.safetensors"
-        tensors = save(_flat(method, optimizer, generator, kept))
+        tensors = save(flat(method, optimizer, generator, kept))
         _put(self.folder / name, tensors)
         saved = {
             "tensors": name,
             "sha256": hashlib.sha256(tensors).hexdigest(),
             "mark": self.mark,
-            "state": _strict(asdict(state)),
+            "state": strict(asdict(state)),
         }
         text = json.dumps(saved, indent=1, allow_nan=False)
         _put(self.folder / _JSON, text.encode())
@@ -177,7 +128,7 @@ class Checkpoint:
         if not isinstance(saved, dict) or not {"tensors", "mark"} <= saved.keys():
             raise InputError(f"{path}: this is no checkpoint of fsl's; name another folder")
         try:
-            mark, state = dict(saved["mark"]), Progress(**_lenient(saved["state"]))
+            mark, state = dict(saved["mark"]), Progress(**lenient(saved["state"]))
             tensors = _read(self.folder, saved["tensors"], saved["sha256"])
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise _unreadable(path, error) from error
@@ -190,8 +141,8 @@ class Checkpoint:
                 )
         try:
             state.check(trainer.n_iterations, trainer.check_every)
-            _check(tensors, method, optimizer, generator, state.least < math.inf)
-            return state, _restore(tensors, method, optimizer, generator)
+            check_parts(tensors, method, optimizer, generator, state.least < math.inf)
+            return state, restore(tensors, method, optimizer, generator)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise _unreadable(path, error) from error
 
@@ -238,71 +189,6 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(
         f"{path}: no checkpoint that can be read ({why}); remove the folder to begin anew"
     )
-
-
-def _strict(value: Any) -> Any:
-    """As strict JSON has it: a number that is not finite becomes its name, "inf" or "nan"."""
-    if isinstance(value, dict):
-        return {name: _strict(v) for name, v in value.items()}
-    if isinstance(value, list):
-        return [_strict(v) for v in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _lenient(value: Any) -> Any:
-    """What `_strict` was given. No other text stands there."""
-    if isinstance(value, dict):
-        return {name: _lenient(v) for name, v in value.items()}
-    if isinstance(value, list):
-        return [_lenient(v) for v in value]
-    return float(value) if isinstance(value, str) else value
-
-
-def _flat(method, optimizer, generator, kept: dict | None) -> dict[str, Tensor]:
-    parts = {"random/draws": generator.get_state(), "random/torch": torch.get_rng_state()}
-    parts |= {f"weights/{name}": t for name, t in method.state_dict().items()}
-    parts |= {f"kept/{name}": t for name, t in (kept or {}).items()}
-    for i, moments in optimizer.state_dict()["state"].items():
-        parts |= {f"adam/{i}/{name}": t for name, t in moments.items()}
-    return {name: t.detach().clone().contiguous() for name, t in parts.items()}
-
-
-def _check(tensors: dict[str, Tensor], method, optimizer, generator, has_kept: bool) -> None:
-    """Raise ValueError where names, shapes or types are not those that a save would have now."""
-    expected = _flat(method, optimizer, generator, method.state_dict() if has_kept else None)
-    there = {name.rpartition("/")[0] for name in tensors if name.startswith("adam/")}
-    for i, parameter in enumerate(p for g in optimizer.param_groups for p in g["params"]):
-        if f"adam/{i}" in there:  # a parameter that never had a gradient has no moments
-            expected |= {f"adam/{i}/{name}": parameter for name in ("exp_avg", "exp_avg_sq")}
-            expected[f"adam/{i}/step"] = torch.zeros((), dtype=torch.float32)
-    for name in sorted({*expected, *tensors}):
-        if name not in tensors:
-            raise ValueError(f"{name} is missing")
-        if name not in expected:
-            raise ValueError(f"{name} is not known")
-        found, right = ((list(t.shape), t.dtype) for t in (tensors[name], expected[name]))
-        if found != right:
-            raise ValueError(
-                f"{name} must be {right[0]} of {right[1]}, got {found[0]} of {found[1]}"
-            )
-
-
-def _restore(tensors: dict[str, Tensor], method, optimizer, generator) -> dict | None:
-    def under(start: str) -> dict[str, Tensor]:
-        # copies: a loaded tensor is a view of all that was read
-        here = [name for name in tensors if name.startswith(start)]
-        return {name.removeprefix(start): tensors[name].clone() for name in here}
-
-    method.load_state_dict(under("weights/"))
-    whole = optimizer.state_dict()
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in under("adam/").items():
-        i, moment = name.split("/")
-        moments.setdefault(int(i), {})[moment] = tensor
-    optimizer.load_state_dict({**whole, "state": moments})
-    generator.set_state(tensors["random/draws"])
-    torch.set_rng_state(tensors["random/torch"])
-    return under("kept/") or None
 
 
 def _put(path: Path, data: bytes) -> None:

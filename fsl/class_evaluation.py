@@ -49,9 +49,11 @@ def judge_classes(
     n_shots: int,
     partition: str = "",
     seed: int = 0,
+    one_to_one: bool = False,
 ) -> pd.DataFrame:
     """Every learner on the same class-tasks: records of metric "accuracy", a share, as `fsl.evaluate` makes them.
 
+    one_to_one: metric "one-to-one" besides, of the learners alone: `one_to_one_accuracy`, for unmasked query rows.
     The rulers: `random` is what guessing comes to, 1 / n_way of each task; `constant` says each task's class 0 always;
     `oracle` is 1. Each query row is judged by what the learner makes of the support alone, if the learner is inductive.
     Raises ValueError for a learner called like a ruler.
@@ -60,14 +62,17 @@ def judge_classes(
         raise ValueError(f"the names {', '.join(sorted(taken))} are the rulers' own")
     support, query = (Examples(*side) for side in episode)
     n_way = torch.where(mask_of(support), support.targets, 0).amax(-1).double() + 1
-    found = {
-        name: accuracy(learner.predict(support, query.inputs), query.targets, query.mask)
-        for name, learner in learners.items()
-    }
+    scores = {name: one.predict(support, query.inputs) for name, one in learners.items()}
+    found = {name: accuracy(s, query.targets, query.mask) for name, s in scores.items()}
     constant = masked_mean((query.targets == 0).double(), query.mask)
     found |= {"random": 1 / n_way, "constant": constant, "oracle": torch.ones_like(n_way)}
+    measures = {"accuracy": found}
+    if one_to_one:
+        together = {name: one_to_one_accuracy(s, query.targets) for name, s in scores.items()}
+        measures["one-to-one"] = together
     rows = [
-        (name, partition, n_shots, seed, task, "accuracy", value)
+        (name, partition, n_shots, seed, task, task, metric, value)  # each task a group of its own
+        for metric, found in measures.items()
         for name, values in found.items()
         for task, value in enumerate(values.tolist())
     ]

@@ -1,7 +1,7 @@
 """From per-task records to claims: means with 95 % intervals, paired differences, the verdict in words.
 
-Knows records only. Intervals resample tasks (users, items) with all draws of one kept together; fewer than FEWEST tasks
-are refused with an InputError.
+Knows records only. Intervals resample groups (users, items): all tasks and draws of one are kept together. Fewer than
+FEWEST groups are refused with an InputError.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class Interval:
 
 
 def per_task(records: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Mean over seeds of one metric, as a table task × (learner, n_shots); "rmse" reads the records' mse.
+    """Mean over seeds of one metric, as a table (group, task) × (learner, n_shots); "rmse" reads the records' mse.
 
     Raises ValueError for records of several partitions: their mean would mean nothing.
     """
@@ -46,8 +46,10 @@ def per_task(records: pd.DataFrame, metric: str) -> pd.DataFrame:
             f"records of one partition are wanted, got {records['partition'].nunique()}"
         )
     chosen = records[records["metric"] == ("mse" if metric == "rmse" else metric)]
+    if "group" not in chosen:
+        chosen = chosen.assign(group=chosen["task"])
     return chosen.pivot_table(
-        index="task", columns=["learner", "n_shots"], values="value", aggfunc="mean"
+        index=["group", "task"], columns=["learner", "n_shots"], values="value", aggfunc="mean"
     )
 
 
@@ -58,7 +60,7 @@ def summarise(records: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame
     """
     table = per_task(records, metric)
     finish = np.sqrt if metric == "rmse" else np.asarray
-    means = finish(_resampled_means(table.to_numpy(), seed))
+    means = finish(_resampled_means(table.to_numpy(), seed, _groups(table)))
     low, high = np.quantile(means, [0.025, 0.975], axis=0)
     result = table.columns.to_frame(index=False)
     return result.assign(
@@ -71,13 +73,62 @@ def paired_difference(
 ) -> Interval:
     """`learner` minus `reference` over the same tasks; for an error, below 0 means that `learner` is better."""
     table = per_task(records, metric)
-    pair = table[[(learner, n_shots), (reference, n_shots)]].dropna().to_numpy()
-    resampled = _resampled_means(pair, seed)
+    pair = table[[(learner, n_shots), (reference, n_shots)]].dropna()
+    return _interval(*_paired(pair, metric, seed))
+
+
+def _paired(pair: pd.DataFrame, metric: str, seed: int) -> tuple[float, np.ndarray]:
+    """First minus second column: the difference of their means, and that of each resample."""
     finish = np.sqrt if metric == "rmse" else np.asarray
-    ours, theirs = finish(pair.mean(0))
-    resampled = finish(resampled)
-    low, high = np.quantile(resampled[:, 0] - resampled[:, 1], [0.025, 0.975])
-    return Interval(float(ours - theirs), float(low), float(high))
+    ours, theirs = finish(pair.to_numpy().mean(0))
+    resampled = finish(_resampled_means(pair.to_numpy(), seed, _groups(pair)))
+    return float(ours - theirs), resampled[:, 0] - resampled[:, 1]
+
+
+def _interval(value: float, resampled: np.ndarray) -> Interval:
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Interval(value, float(low), float(high))
+
+
+def against(
+    records: pd.DataFrame,
+    reference: str,
+    learners: Sequence[str],
+    metric: str,
+    n_shots: int,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Each of `learners` minus `reference`, paired: columns learner, value, low, high, p, p_holm, win_share, n_tasks.
+
+    p: two-sided, from the same resamples as the interval, (1 + the rarer sign's count) / (1 + resamples) · 2, at most
+    1. p_holm: Holm's step-down adjustment over `learners` (Holm 1979): below .05 the difference stands although so
+    many were looked at. win_share: share of tasks on which the learner is the better; equal ones count half.
+    """
+    table, lines = per_task(records, metric), []
+    sign = -1 if metric in _LOWER_IS_BETTER else 1
+    for name in learners:
+        pair = table[[(name, n_shots), (reference, n_shots)]].dropna()
+        value, resampled = _paired(pair, metric, seed)
+        rarer = min((resampled <= 0).sum(), (resampled >= 0).sum())
+        ahead = sign * (pair.iloc[:, 0] - pair.iloc[:, 1]).to_numpy()
+        line = vars(_interval(value, resampled)) | {
+            "p": min(1.0, 2 * (1 + rarer) / (1 + len(resampled))),
+            "win_share": float(((ahead > 0) + 0.5 * (ahead == 0)).mean()),
+            "n_tasks": len(pair),
+        }
+        lines.append({"learner": name, **line})
+    found = pd.DataFrame(lines)
+    found.insert(5, "p_holm", holm(found["p"].to_numpy()))
+    return found
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's step-down adjusted p-values: max over j ≤ i of (m − j) p_(j), j from 0, at most 1 (Holm 1979)."""
+    order = np.argsort(p, kind="stable")
+    steps = np.minimum(1, np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]))
+    adjusted = np.empty(len(p))
+    adjusted[order] = steps
+    return adjusted
 
 
 def auc_interval(
@@ -117,11 +168,29 @@ def mean_interval(values: Tensor, seed: int = 0) -> Interval:
     return Interval(float(values.mean()), float(low), float(high))
 
 
-def _resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
-    """Means of N_BOOTSTRAP resamples of the rows, NaN left out: [n_tasks, m] -> [N_BOOTSTRAP, m]."""
+def _groups(table: pd.DataFrame) -> np.ndarray:
+    """The group of each line of a `per_task` table, as a number from 0."""
+    return pd.factorize(table.index.get_level_values("group"))[0]
+
+
+def _resampled_means(values: np.ndarray, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """Means of N_BOOTSTRAP resamples of whole groups, NaN left out: [n_tasks, m] -> [N_BOOTSTRAP, m]."""
+    groups = np.arange(len(values)) if groups is None else groups
     known = ~np.isnan(values)
-    weights = _lots(int(known.sum(0).min()) if values.size else 0, len(values), N_BOOTSTRAP, seed)
-    return (weights @ np.where(known, values, 0)) / np.maximum(weights @ known, 1)
+    n_groups = int(groups.max()) + 1 if len(groups) else 0
+    some = min((len(np.unique(groups[column])) for column in known.T), default=0)
+    lots = _lots(some, n_groups, N_BOOTSTRAP, seed)
+    sums, counts = (_by_group(x, groups, n_groups) for x in (np.where(known, values, 0), known))
+    return (lots @ sums) / np.maximum(lots @ counts, 1)
+
+
+def _by_group(values: np.ndarray, groups: np.ndarray, n_groups: int) -> np.ndarray:
+    if n_groups == len(values):  # a group for each task: nothing to add up, and no rounding
+        order = np.argsort(groups)
+        return values[order].astype(float)
+    sums = np.zeros((n_groups, values.shape[1]))
+    np.add.at(sums, groups, values)
+    return sums
 
 
 def _lots(n_known: int, n: int, times: int, seed: int) -> np.ndarray:

@@ -9,8 +9,8 @@ NORMS = ("batch", "group", "task")
 class ConvNet(nn.Module):
     """Blocks of 3 x 3 convolution, normalisation, ReLU; the first n_pools blocks end in 2 x 2 max-pooling.
 
-    forward: images [..., side, side] -> features [..., n_features], the last map flattened. Images are float, bool
-    (0 or 1) or uint8 (0 … 255, taken as 0 … 1). One channel.
+    Features are the last map, flattened. Images are float, bool (0 or 1) or uint8 (0 … 255, taken as 0 … 1), of one
+    channel.
 
     norm: "batch" is BatchNorm with running statistics, by which `eval()` embeds each image alone (inductive).
     "group" is GroupNorm (Wu & He 2018), alone in both modes: for inner loops, torch.func.vmap included. "task" is
@@ -39,6 +39,7 @@ class ConvNet(nn.Module):
         self.n_features = channels[-1] * (side >> n_pools) ** 2
 
     def forward(self, images: Tensor) -> Tensor:
+        """[..., side, side] -> [..., n_features]; any leading axes are one batch to "batch" and "task"."""
         if images.shape[-2:] != (self.side, self.side):
             expected = f"[..., {self.side}, {self.side}]"
             raise ValueError(f"images have shape {list(images.shape)}, expected {expected}")

@@ -44,6 +44,7 @@ def draw_shots(
     n_tasks: int | None = None,
     reserve: int | None = None,
     min_query: int = 1,
+    may_ask: Tensor | None = None,
 ) -> Draw:
     """Choose tasks, and in each `n_shots` support rows and up to `n_query` query rows, disjoint. No Python loop.
 
@@ -53,10 +54,16 @@ def draw_shots(
     `reserve` (n_shots unless given): draws with the same generator state and reserve but different n_shots have
     the same query and nested support. Tasks need reserve + min_query behaviours to be eligible.
     n_tasks: how many tasks to draw without replacement; None takes every eligible task, in order.
+    may_ask: bool [n_rows]; where given, the query is drawn from these rows alone and the support from the others
+    (a query row may then be older than the support's last, where "temporal" leaves it out).
     Raises InputError where no task is eligible or a temporal draw has no timestamps.
     """
     reserve = n_shots if reserve is None else reserve
     _check_draw(tasks, n_shots, n_query, support, n_tasks, reserve, min_query)
+    if may_ask is not None:
+        return _draw_apart(
+            tasks, n_shots, n_query, generator, support, n_tasks, reserve, min_query, may_ask
+        )
     chosen = (tasks.sizes >= reserve + min_query).nonzero()[:, 0]
     if len(chosen) == 0:
         raise InputError(
@@ -65,17 +72,52 @@ def draw_shots(
         )
     if n_tasks is not None:
         chosen = chosen[torch.randperm(len(chosen), generator=generator)[:n_tasks]]
-    rows, owner = rows_of(tasks.offsets, chosen)
-    rows = _shuffled(rows, owner, generator)
-    if support == "temporal":
-        by_time = tasks.times[rows].argsort(stable=True)
-        rows = rows[by_time[owner[by_time].argsort(stable=True)]]
-    rank = torch.arange(len(rows)) - (tasks.sizes[chosen].cumsum(0) - tasks.sizes[chosen])[owner]
+    rows, owner = _ordered(tasks, chosen, support, generator)
+    rank = _rank(owner, len(chosen))
     return Draw(
         chosen,
         _padded(rows, owner, rank, len(chosen), n_shots),
         _padded(rows, owner, rank - reserve, len(chosen), n_query),
     )
+
+
+def _draw_apart(tasks, n_shots, n_query, generator, support, n_tasks, reserve, min_query, may_ask):
+    """As `draw_shots`, with the rows that may be asked kept apart from those that support is drawn from."""
+    rows, owner = _ordered(tasks, torch.arange(len(tasks)), support, generator)
+    asked = may_ask[rows]
+    known = _padded(
+        rows[~asked], owner[~asked], _rank(owner[~asked], len(tasks)), len(tasks), reserve
+    )
+    if support == "temporal" and reserve:
+        last = torch.where(known >= 0, tasks.times[known.clamp(min=0)], -torch.inf).amax(1)
+        asked = asked & (tasks.times[rows] >= last[owner])
+    owner_asked = owner[asked]
+    query = _padded(rows[asked], owner_asked, _rank(owner_asked, len(tasks)), len(tasks), n_query)
+    able = (known >= 0).all(1) & ((query >= 0).sum(1) >= min(min_query, n_query))
+    chosen = able.nonzero()[:, 0]
+    if len(chosen) == 0:
+        raise InputError(
+            f"no task has {reserve} behaviours for support and {min_query} more that may be asked"
+        )
+    if n_tasks is not None:
+        chosen = chosen[torch.randperm(len(chosen), generator=generator)[:n_tasks]]
+    return Draw(chosen, known[chosen, :n_shots], query[chosen])
+
+
+def _ordered(tasks: Tasks, chosen: Tensor, support: str, generator: torch.Generator):
+    """The rows of the chosen tasks, task by task, shuffled or oldest first, and their owners' places in `chosen`."""
+    rows, owner = rows_of(tasks.offsets, chosen)
+    rows = _shuffled(rows, owner, generator)
+    if support == "temporal":
+        by_time = tasks.times[rows].argsort(stable=True)
+        rows = rows[by_time[owner[by_time].argsort(stable=True)]]
+    return rows, owner
+
+
+def _rank(owner: Tensor, n_tasks: int) -> Tensor:
+    """The place of each row among its owner's: 0, 1, 2 … (owners stand in order)."""
+    sizes = torch.bincount(owner, minlength=n_tasks)
+    return torch.arange(len(owner)) - (sizes.cumsum(0) - sizes)[owner]
 
 
 def _check_draw(tasks, n_shots, n_query, support, n_tasks, reserve, min_query) -> None:

@@ -8,15 +8,26 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fsl.episodes import Draw, Episode, Examples, draw_shots, gather
+from fsl.episodes import Draw, Episode, Examples, draw_shots, everything_else, gather
 from fsl.errors import InputError
 from fsl.feasibility import FEWEST_TASKS, feasible_sizes, least_behaviours
-from fsl.metrics import mae, mse, ndcg
+from fsl.measures import Judged, check_measures, measure
 from fsl.tasks import Tasks
 
-METRICS = ("mae", "mse", "ndcg@5", "ndcg@10")
+METRICS = (
+    "mae",
+    "mse",
+    "ndcg@5",
+    "ndcg@10",
+    "auc",
+    "accuracy",
+    "coverage@50",
+    "coverage@80",
+    "coverage@90",
+)
 RULERS = ("random", "constant", "oracle")
-COLUMNS = ("learner", "partition", "n_shots", "seed", "task", "metric", "value")
+COLUMNS = ("learner", "partition", "n_shots", "seed", "group", "task", "metric", "value")
+ALL = 1_000_000  # as n_shots: everything else that the task did, however much that is
 
 
 def evaluate(
@@ -31,6 +42,7 @@ def evaluate(
     min_query: int = 1,
     max_tasks: int | None = None,
     expected: np.ndarray | None = None,
+    may_ask: Tensor | None = None,
 ) -> pd.DataFrame:
     """Judge fitted learners on the same test tasks, support rows and query rows.
 
@@ -38,8 +50,11 @@ def evaluate(
     (inputs, targets, mask) and the query's inputs; the query's targets stay here. tasks: the test tasks.
     n_shots: sizes of support; every size is judged on the same query rows, which follow the largest support, so
     tasks with fewer than max(n_shots) + min_query behaviours are left out, and of more than `max_tasks` a random
-    lot is judged. seeds: one draw of tasks, support and query for each.
-    support: "random" or "temporal" (the task's first behaviours). metrics: mae, mse, ndcg@k.
+    lot is judged. `ALL` among them is the warm reference: all else that the task did is support.
+    seeds: one draw of tasks, support and query for each.
+    support: "random" or "temporal" (the task's first behaviours). metrics: mae, mse, accuracy and auc (liked or not: a
+    target above the middle of the scale), ndcg@k, coverage@percent (of learners that have `distribution`, a mean and
+    a variance; NaN for others). may_ask: bool [n_rows]; query rows are drawn from these alone (see `draw_shots`).
     expected: noise-free expectation of every interaction of the shop, where it is known (simulated data).
 
     Three rulers stand in every table: `random` (uniform over the scale), `constant` (the middle of the scale) and
@@ -47,31 +62,28 @@ def evaluate(
     nDCG ranks the unclipped ones over the task's query rows, with gains 2^g − 1, g the rating as steps of a five-star
     scale, 0 to 4. RMSE is sqrt(mean of mse), formed when records are summarised.
 
-    Returns one row per learner, n_shots, seed, task and metric: columns learner, partition, n_shots, seed, task,
-    metric, value. Raises ValueError for a taken name, an unknown metric or predictions that are not finite, and
-    InputError where no task has enough behaviours.
+    Returns one row per learner, n_shots, seed, task and metric: columns learner, partition, n_shots, seed, group (the
+    user or item behind the task, which intervals resample), task, metric, value. Raises ValueError for a taken name,
+    an unknown metric or predictions that are not finite, and InputError where no task has enough behaviours.
     """
     _check(learners, metrics, n_shots, seeds)
     n_shots, seeds = [int(k) for k in n_shots], [int(seed) for seed in seeds]
-    frames = []
+    frames, most = [], max((k for k in n_shots if k != ALL), default=0)
     for seed, k in product(seeds, n_shots):
         generator = torch.Generator().manual_seed(seed)
-        draw = draw_shots(tasks, k, n_query, generator, support, max_tasks, max(n_shots), min_query)
-        episode = gather(tasks, draw)
-        for name, scores in _predictions(learners, tasks, draw, episode, expected, seed):
+        shown = most if k == ALL else k
+        draw = draw_shots(
+            tasks, shown, n_query, generator, support, max_tasks, most, min_query, may_ask
+        )
+        if k == ALL:
+            draw = everything_else(tasks, draw)
+        episode, ids = gather(tasks, draw), tasks.subject_ids[tasks.subjects[draw.tasks].numpy()]
+        for name, scores, variance in _predictions(learners, tasks, draw, episode, expected, seed):
             if not scores[episode.query.mask].isfinite().all():
                 raise ValueError(f"{name} predicts a value that is not finite at n_shots = {k}")
-            values = {metric: _measure(metric, scores, episode, tasks.scale) for metric in metrics}
-            frames.append(
-                _records(
-                    name,
-                    partition,
-                    k,
-                    seed,
-                    tasks.subject_ids[tasks.subjects[draw.tasks].numpy()],
-                    values,
-                )
-            )
+            judged = Judged(scores, episode.query, tasks.scale, variance)
+            values = {metric: measure(metric, judged) for metric in metrics}
+            frames.append(records_of(name, partition, k, seed, ids, values))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -110,9 +122,7 @@ def _check(learners, metrics, n_shots, seeds) -> None:
         raise ValueError(
             f"the names {', '.join(RULERS)} are the evaluator's own, rename {', '.join(sorted(taken))}"
         )
-    unknown = [m for m in metrics if m not in ("mae", "mse") and not _cutoff(m)]
-    if unknown or not metrics:
-        raise ValueError(f"unknown metrics {', '.join(unknown)}; known: mae, mse, ndcg@k")
+    check_measures(metrics)
 
 
 def _whole_numbers(name: str, values: Sequence[int]) -> None:
@@ -127,47 +137,50 @@ def _whole_numbers(name: str, values: Sequence[int]) -> None:
         raise InputError(f"{name} must be different whole numbers, 0 or more, got {seen}")
 
 
-def _cutoff(metric: str) -> int:
-    name, _, k = metric.partition("@")
-    return int(k) if name == "ndcg" and k.isdigit() else 0
-
-
 def _predictions(learners, tasks: Tasks, draw: Draw, episode: Episode, expected, seed: int):
-    """Name and predictions [n_tasks, n_query] of the rulers and of every learner."""
+    """Name, predictions [n_tasks, n_query] and their variance, or None, of the rulers and of every learner."""
     query, (low, high) = episode.query, tasks.scale
     lots = torch.Generator().manual_seed(seed + 1)
-    yield "random", low + (high - low) * torch.rand(query.targets.shape, generator=lots)
-    yield "constant", torch.full(query.targets.shape, (low + high) / 2)
+    yield "random", low + (high - low) * torch.rand(query.targets.shape, generator=lots), None
+    yield "constant", torch.full(query.targets.shape, (low + high) / 2), None
     truth = (
         query.targets
         if expected is None
         else torch.from_numpy(expected)[tasks.rows[draw.query.clamp(min=0)]]
     )
-    yield "oracle", truth.float()
+    yield "oracle", truth.float(), None
     for name, learner in learners.items():
         with torch.no_grad():
             own_copy = Examples(*(side.clone() for side in episode.support))
-            scores = torch.as_tensor(learner.predict(own_copy, query.inputs.clone()))
+            scores, variance = predicted(learner, own_copy, query.inputs.clone())
         if scores.shape != query.targets.shape:
             raise ValueError(
                 f"{name} predicts {tuple(scores.shape)}, expected {tuple(query.targets.shape)}"
             )
-        yield name, scores
+        yield name, scores, variance
 
 
-def _measure(metric: str, scores: Tensor, episode: Episode, scale: tuple[float, float]) -> Tensor:
-    low, high = scale
-    query, clipped = episode.query, scores.double().clamp(low, high)
-    if metric in ("mae", "mse"):
-        return {"mae": mae, "mse": mse}[metric](clipped, query.targets.double(), query.mask)
-    steps = 4 * (query.targets - low) / max(high - low, 1e-9)
-    return ndcg(scores, steps.clamp(min=0), _cutoff(metric), query.mask)
+def predicted(learner, support: Examples, query_inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What a learner predicts, and its variance where it has a `distribution`."""
+    known = getattr(learner, "distribution", None)
+    found = None if known is None else known(support, query_inputs)
+    if found is not None:
+        return found
+    return torch.as_tensor(learner.predict(support, query_inputs)), None
 
 
-def _records(
-    name, partition, n_shots, seed, task_ids: pd.Index, values: dict[str, Tensor]
+def records_of(
+    name: str,
+    partition: str,
+    n_shots: int,
+    seed: int,
+    task_ids: pd.Index,
+    values: dict[str, Tensor],
 ) -> pd.DataFrame:
+    """The records of one learner; values: metric -> [n_tasks]. Of ids in levels the first is the group."""
+    groups = task_ids
     if isinstance(task_ids, pd.MultiIndex):
+        groups = task_ids.get_level_values(0)
         # A doubled dot keeps ids that hold the separator themselves apart.
         task_ids = pd.Index(
             [" · ".join(str(x).replace("·", "··") for x in pair) for pair in task_ids]
@@ -175,6 +188,7 @@ def _records(
     n = len(task_ids)
     return pd.DataFrame({
         "learner": name, "partition": partition, "n_shots": n_shots, "seed": seed,
+        "group": np.tile(np.asarray(groups), len(values)),
         "task": np.tile(np.asarray(task_ids), len(values)),
         "metric": np.repeat(list(values), n),
         "value": torch.cat(list(values.values())).double().numpy(),

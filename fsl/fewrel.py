@@ -43,19 +43,13 @@ class FewRel:
         return len(self.sentences)
 
     def texts(self, form: Callable[[Sentence], str]) -> list[str]:
-        """Every sentence in one form: `whole`, `marked`, `masked` or `around`."""
+        """Every sentence in one form: `whole`, `masked` or `around`."""
         return [form(sentence) for sentence in self.sentences]
 
 
 def whole(sentence: Sentence) -> str:
     """All tokens, spaces between. Which of them are head and tail is not said."""
     return _joined(sentence.tokens)
-
-
-def marked(sentence: Sentence) -> str:
-    """For people: "[head: Cape Girardeau Bridge] crosses the [tail: Mississippi]"."""
-    parts = _parts(sentence)
-    return _joined(f"[{role.strip('_')}: {words}]" if role else words for role, words in parts)
 
 
 def masked(sentence: Sentence) -> str:

@@ -3,18 +3,17 @@
 Knows labels, tasks and what a learner promises (`fit(rows)`, `predict`); looks inside no learner.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from fsl.class_evaluation import accuracy
+from fsl.class_evaluation import judge_classes
 from fsl.class_tasks import class_episode
 from fsl.compare import summarise
-from fsl.episodes import Episode
-from fsl.evaluation import COLUMNS
+from fsl.evaluation import RULERS
 from fsl.fewrel import FewRel, around, masked, whole
 from fsl.learners.text import TfidfPrototypes
 
@@ -29,10 +28,10 @@ def fewrel_table(
 ) -> pd.DataFrame:
     """Accuracy per N, K and learner, with its 95 % interval.
 
-    Returns columns partition ("5-way"), n_shots, learner, value (a share), low, high, n_splits, the best first.
-    learners: None takes `tfidf_learners`. options: those of `fewrel_records`. The intervals resample whole splits:
-    which relations are in the background moves a mean more than which sentences are drawn. They are for tasks of
-    these relations, and do not say what others would give. About 10 s.
+    Returns columns partition ("5-way"), n_shots, learner, value (a share), low, high, n_splits; the best first, rulers
+    below. learners: None takes `tfidf_learners`. options: those of `fewrel_records`. The intervals resample whole
+    splits: which relations are in the background moves a mean more than which sentences are drawn. They are for tasks
+    of these relations, and do not say what others would give. About 10 s.
     """
     learners = tfidf_learners(fewrel) if learners is None else learners
     records = fewrel_records(learners, fewrel.labels, generator, **options)
@@ -41,12 +40,14 @@ def fewrel_table(
         for partition, rows in records.groupby("partition", sort=False)
     ]
     table = pd.concat(parts).rename(columns={"n_tasks": "n_splits"})
-    table = table.sort_values(["partition", "n_shots", "value"], key=_rank, ignore_index=True)
+    table = table.assign(ruler=table["learner"].isin(RULERS)).sort_values(
+        ["partition", "n_shots", "ruler", "value"], key=_rank, ignore_index=True
+    )
     return table[["partition", "n_shots", "learner", "value", "low", "high", "n_splits"]]
 
 
 def _rank(column: pd.Series) -> pd.Series:
-    """5-way before 10-way, few shots before many, the best first."""
+    """5-way before 10-way, few shots before many, rulers below, the best first."""
     if column.name == "partition":
         return column.str.removesuffix("-way").astype(int)
     return -column if column.name == "value" else column
@@ -74,8 +75,8 @@ def fewrel_records(
     drawn from the others, n_tasks / n_splits for each N and K, with n_query sentences a class. labels: int64 [n],
     the relation of each row.
 
-    Returns records as `fsl.evaluate` does, for `fsl.compare`: metric accuracy, a share; partition "5-way"; task the
-    split and seed the task's number in it, so that intervals keep the tasks of a split together.
+    Returns records as `fsl.evaluate` does, for `fsl.compare`, rulers among them: metric accuracy, a share; partition
+    "5-way"; task the split and seed the task's number in it, so that intervals keep the tasks of a split together.
     Raises ValueError where n_splits does not divide n_tasks, InputError where relations are too few.
     """
     if n_tasks % n_splits:
@@ -88,18 +89,10 @@ def fewrel_records(
         for n_way, k in product(n_ways, n_shots):
             size = (n_way, k, n_query, n_tasks // n_splits)
             episode = class_episode(rest, labels[rest], *size, generator)
-            for name, number, value in _judged(learners, episode):
-                where = (f"{n_way}-way", k, number, f"split {split}")
-                records.append((name, *where, "accuracy", value))
-    return pd.DataFrame(records, columns=COLUMNS)
-
-
-def _judged(learners: Mapping[str, object], episode: Episode) -> Iterator[tuple[str, int, float]]:
-    """Name, the task's number and accuracy, of each learner on each task."""
-    for name, learner in learners.items():
-        scores = learner.predict(episode.support, episode.query.inputs)
-        for number, value in enumerate(accuracy(scores, episode.query.targets).tolist()):
-            yield name, number, value
+            judged = judge_classes(learners, episode, k, f"{n_way}-way")
+            own = f"split {split}"
+            records.append(judged.assign(seed=judged["task"], group=own, task=own))
+    return pd.concat(records, ignore_index=True)
 
 
 def disjoint_rows(

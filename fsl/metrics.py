@@ -6,7 +6,9 @@ Every function takes padded rows and a mask (`True` is a real row, `None` means 
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+_NO_CLASS = -(2**62)  # the target to pass over: by default that is −100, without a word
 
 
 def mae(predictions: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -16,7 +18,8 @@ def mae(predictions: Tensor, targets: Tensor, mask: Tensor | None = None) -> Ten
 
 def mse(predictions: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean squared error, (p − t)² averaged over a task's rows. [n_tasks, n] -> [n_tasks], the unit squared."""
-    return masked_mean(_errors(predictions, targets, mask).square(), mask)
+    errors = _errors(predictions, targets, mask)
+    return _mean_of_real(errors * errors, mask)
 
 
 def _errors(predictions: Tensor, targets: Tensor, mask: Tensor | None) -> Tensor:
@@ -29,7 +32,26 @@ def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean over the last axis of the rows that are real; 0 for a task without any."""
     if mask is None:
         return values.mean(-1)
-    return torch.where(mask, values, 0).sum(-1) / mask.sum(-1).clamp(min=1)
+    return _mean_of_real(torch.where(mask, values, 0), mask)
+
+
+def _mean_of_real(values: Tensor, mask: Tensor | None) -> Tensor:
+    """`masked_mean` of values that are 0 on padding: a second look at the mask would cost a training its time."""
+    if mask is None:
+        return values.mean(-1)
+    return values.sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+def cross_entropy(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean over a task's rows of −log softmax(s)_t, in nats.
+
+    scores: [n_tasks, n, n_way], or [n, n_way] of one task. targets: int64 [n_tasks, n] or [n], from 0 to n_way − 1.
+    mask: likewise. Returns [n_tasks] or a scalar. Raises IndexError for a target that is no class, even in padding.
+    """
+    surprise = nn.functional.cross_entropy(
+        scores.mT if scores.ndim == 3 else scores, targets, reduction="none", ignore_index=_NO_CLASS
+    )
+    return masked_mean(surprise, mask)
 
 
 def ndcg(scores: Tensor, relevance: Tensor, k: int, mask: Tensor | None = None) -> Tensor:
@@ -97,3 +119,13 @@ def auc(scores: Tensor, is_positive: Tensor, weight: Tensor | None = None) -> Te
     )
     beaten = losses.cumsum(0) - losses / 2
     return (wins * beaten).sum() / (positive.sum() * negative.sum())
+
+
+def pairwise_auc(scores: Tensor, is_positive: Tensor, mask: Tensor | None = None) -> Tensor:
+    """`auc` of every task by itself, NaN where one of the two classes is missing. [n_tasks, n] -> [n_tasks], float64."""
+    real = torch.ones_like(is_positive) if mask is None else mask
+    positive, negative = (is_positive & real).double(), (~is_positive & real).double()
+    ahead = scores[:, :, None] - scores[:, None, :]
+    won = (ahead > 0).double() + 0.5 * (ahead == 0)
+    wins = torch.einsum("tp,tpn,tn->t", positive, won, negative)
+    return wins / (positive.sum(1) * negative.sum(1))

@@ -17,6 +17,7 @@ from fsl.hausdorff import hausdorff_distances
 from fsl.learners.family import image_method
 from fsl.learners.method import Method, Sampler
 from fsl.learners.metric import Prototypical, squared_distances
+from fsl.seeds import seeded
 from fsl.training import EpisodicTrainer
 
 HAND = Warp(rotation=15, shear=15, scale=0.15, shift=2, elastic=0.7)
@@ -82,8 +83,7 @@ def plain_method(
     settings = dict(_GRADIENT.get(name, {}))
     if name == "transfer":
         settings["n_classes"] = n_classes
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         body = ConvNet((width,) * 4, n_pools=4, norm="group" if inner else "batch")
     return image_method(name, body, n_way, trainer, seed, **settings)
 
@@ -91,8 +91,7 @@ def plain_method(
 def best_method(n_iterations: int, seed: int, n_warps: int = 8) -> Prototypical:
     """A prototypical network on a `MapNet`, its features averaged over `n_warps` warped copies at test."""
     trainer = EpisodicTrainer(n_iterations, meta_batch=1, lr=1e-3, seed=seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         body = MapNet().to(memory_format=torch.channels_last)
     averaged = Averaged(body, AT_TEST, n_warps)
     return Prototypical(averaged, temperature=23.0, trainer=trainer)

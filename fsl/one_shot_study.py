@@ -14,11 +14,10 @@ from typing import NamedTuple
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from fsl.augment import centred
 from fsl.checkpoints import probe
-from fsl.class_evaluation import judge_classes, one_to_one_accuracy
+from fsl.class_evaluation import judge_classes
 from fsl.class_tasks import ClassSampler, ClassTasks
 from fsl.episodes import Episode, Examples
 from fsl.errors import InputError
@@ -54,6 +53,7 @@ class Characters:
 
     @property
     def n_way(self) -> int:
+        """How many characters a run has."""
         return self.runs.support.inputs.shape[1]
 
 
@@ -127,9 +127,9 @@ def run_study(
 ) -> Study:
     """Train every entry on every set, with seeds seed, seed + 1, …, and judge it on the same test tasks.
 
-    Nothing is chosen on `test`. The records' partition is the set; metrics: see `judge_both`. folder: where trainings
-    are kept, each under its own settings, so that a study cut short goes on where it was, and one that was finished
-    trains nothing; "" keeps none. The seconds are those that the training took when it was done.
+    Nothing is chosen on `test`. The records' partition is the set; metrics: accuracy and one-to-one (`judge_classes`).
+    folder: where trainings are kept, each under its own settings, so that a study cut short goes on where it was, and
+    one that was finished trains nothing; "" keeps none. The seconds are those that the training took when it was done.
     """
     records, methods, seconds = [], {}, []
     for (place, tasks), entry in product(sets.items(), entries):
@@ -140,7 +140,7 @@ def run_study(
                 method.trainer = _kept(Path(folder), name, method, sampler)
             methods[entry.name, place, own] = method.fit(sampler)
             seconds.append((entry.name, place, own, method.history["seconds"].iloc[-1]))
-            records.append(judge_both({entry.name: method}, test, place, own))
+            records.append(judge_classes({entry.name: method}, test, 1, place, own, True))
     columns = ["learner", "partition", "seed", "seconds"]
     table = pd.concat(records, ignore_index=True).drop_duplicates(ignore_index=True)
     return Study(table, methods, pd.DataFrame(seconds, columns=columns))
@@ -155,36 +155,11 @@ def _kept(folder: Path, name: str, method: Method, sampler):
     )
 
 
-def judge_both(
-    learners: Mapping[str, object], test: Episode, partition: str = "", seed: int = 0
-) -> pd.DataFrame:
-    """`judge_classes`, and metric "one-to-one" besides: accuracy when a run's queries share out its classes.
-
-    One-to-one is transductive: it uses that each class is asked once, and a query's answer depends on the others.
-    """
-    support, query = (Examples(*side) for side in test)
-    said = {name: _Said(one.predict(support, query.inputs)) for name, one in learners.items()}
-    alone = judge_classes(said, test, n_shots=1, partition=partition, seed=seed)
-    together = alone[alone["learner"].isin(list(said))].assign(metric="one-to-one")
-    for name, answer in said.items():
-        rows = together["learner"] == name
-        together.loc[rows, "value"] = one_to_one_accuracy(answer.scores, query.targets).numpy()
-    return pd.concat([alone, together], ignore_index=True)
-
-
-@dataclass(frozen=True)
-class _Said:
-    """Scores that a learner gave, for being judged twice: predicting is what takes time."""
-
-    scores: Tensor
-
-    def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
-        return self.scores
-
-
 def floor_records(characters: Characters) -> pd.DataFrame:
     """What needs no training, judged on the runs: records for every set, as it is the same whatever was trained on."""
-    pixels = judge_both({"nearest pixels": NearestPixels()}, characters.runs)
-    shapes = judge_both({"Hausdorff distance": Hausdorff()}, characters.large)
+    pixels = judge_classes({"nearest pixels": NearestPixels()}, characters.runs, 1, one_to_one=True)
+    shapes = judge_classes(
+        {"Hausdorff distance": Hausdorff()}, characters.large, 1, one_to_one=True
+    )
     both = pd.concat([pixels, shapes]).drop_duplicates()
     return pd.concat([both.assign(partition=name) for name in characters.sets], ignore_index=True)

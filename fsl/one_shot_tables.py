@@ -100,7 +100,8 @@ def held_out_records(
                 judged = judge_classes(
                     {name: method}, first_shots(episode, n_way, k), k, "held out", seed
                 )
-                frames.append(judged.assign(task=alphabet + " · " + judged["task"].astype(str)))
+                called = alphabet + " · " + judged["task"].astype(str)
+                frames.append(judged.assign(group=called, task=called))
     return pd.concat(frames, ignore_index=True).drop_duplicates(ignore_index=True)
 
 

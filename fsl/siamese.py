@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fsl.errors import InputError
+from fsl.seeds import seeded
 from fsl.tasks import Tasks
 
 
@@ -113,8 +114,7 @@ def train_siamese(
     Raises InputError where no pair can be mined.
     """
     generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         net = SiameseNetwork(features.shape[1], n_hidden, n_embedding)
     optimizer = torch.optim.Adam(net.parameters(), lr=lr, weight_decay=1e-4)
     history = []

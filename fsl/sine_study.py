@@ -100,7 +100,8 @@ def wave_records(
 
 def _frame(name: str, partition: str, n_shots: int, metric: str, values: Tensor) -> pd.DataFrame:
     columns = {"learner": name, "partition": partition, "n_shots": n_shots, "seed": None}
-    columns |= {"task": [f"wave {i}" for i in range(len(values))], "metric": metric}
+    waves = [f"wave {i}" for i in range(len(values))]
+    columns |= {"group": waves, "task": waves, "metric": metric}
     return pd.DataFrame(columns | {"value": values.double().numpy()}, columns=COLUMNS)
 
 

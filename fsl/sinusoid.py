@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fsl.episodes import Episode, Examples
+from fsl.seeds import seeded
 
 
 class SineNet(nn.Module):
@@ -14,8 +15,7 @@ class SineNet(nn.Module):
 
     def __init__(self, seed: int = 0, n_hidden: int = 40):
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.body = nn.Sequential(
                 nn.Linear(1, n_hidden), nn.ReLU(), nn.Linear(n_hidden, n_hidden), nn.ReLU()
             )
@@ -23,6 +23,7 @@ class SineNet(nn.Module):
         self.body.n_features = n_hidden
 
     def forward(self, x: Tensor) -> Tensor:
+        """Any leading axes: [..., 1] -> [...]."""
         return self.head(self.body(x))[..., 0]
 
 
@@ -34,6 +35,7 @@ class SineTasks:
     n_query: int = 10
 
     def sample(self, n_tasks: int, generator: torch.Generator) -> Episode:
+        """n_tasks waves, by `sine_episode`."""
         return sine_episode(n_tasks, self.n_shots, self.n_query, generator)
 
     def joint(self, n: int, generator: torch.Generator) -> Examples:

@@ -99,14 +99,18 @@ class Tasks:
         )
 
 
-def user_tasks(shop: Shop) -> Tasks:
-    """One task per user: from a few of a user's behaviours, the others. Raises InputError without rating or label."""
-    return _tasks(shop, "user", shop.interactions["user"], "user", "item")
+def user_tasks(shop: Shop, implicit: bool = False) -> Tasks:
+    """One task per user: from a few of a user's behaviours, the others.
+
+    implicit: that a behaviour happened is all that counts: every target is 1, the scale (0, 1), whatever ratings
+    there are. Without it a shop that has neither rating nor label raises InputError.
+    """
+    return _tasks(shop, "user", shop.interactions["user"], "user", "item", implicit)
 
 
-def item_tasks(shop: Shop) -> Tasks:
-    """One task per item: from a new product's first few users, how the others will like it."""
-    return _tasks(shop, "item", shop.interactions["item"], "item", "user")
+def item_tasks(shop: Shop, implicit: bool = False) -> Tasks:
+    """One task per item: from a new product's first few users, how the others will like it; `user_tasks` has more."""
+    return _tasks(shop, "item", shop.interactions["item"], "item", "user", implicit)
 
 
 def scene_tasks(shop: Shop) -> Tasks:
@@ -120,8 +124,10 @@ def scene_tasks(shop: Shop) -> Tasks:
     return _tasks(shop, "scene", pair, "user", "item")
 
 
-def _tasks(shop: Shop, kind: str, subject, subject_key: str, object_key: str) -> Tasks:
-    if shop.target is None:
+def _tasks(
+    shop: Shop, kind: str, subject, subject_key: str, object_key: str, implicit: bool = False
+) -> Tasks:
+    if shop.target is None and not implicit:
         raise InputError(
             f"{shop.name}: tasks need a column rating or label in interactions, which has neither"
         )
@@ -140,10 +146,12 @@ def _tasks(shop: Shop, kind: str, subject, subject_key: str, object_key: str) ->
         groups=torch.from_numpy(pd.factorize(users)[0].astype(np.int64)),
         offsets=torch.from_numpy(np.concatenate([[0], np.cumsum(sizes)])),
         objects=torch.from_numpy(object_codes[order].astype(np.int64)),
-        targets=torch.from_numpy(table[shop.target].to_numpy(np.float32)[order]),
+        targets=torch.ones(len(table))
+        if implicit
+        else torch.from_numpy(table[shop.target].to_numpy(np.float32)[order]),
         times=None if times is None else torch.from_numpy(times[order]),
         rows=torch.from_numpy(order.astype(np.int64)),
-        scale=shop.scale,
+        scale=(0.0, 1.0) if implicit else shop.scale,
         subject_ids=subject_ids,
         object_ids=object_ids,
         subject_features=torch.from_numpy(subject_features),
@@ -161,6 +169,22 @@ def _features(shop: Shop, ids: pd.Index, keys: pd.Index, key: str) -> tuple[np.n
         features = np.hstack([features, scene.to_numpy()])
         names = names + [f"scene={name}" for name in scene.columns]
     return features, names
+
+
+def join(first: Tasks, second: Tasks) -> Tasks:
+    """The tasks of both, in that order: two parts of one shop's tasks, as a split gives them.
+
+    Raises ValueError for tasks of different shops or kinds.
+    """
+    if first.kind != second.kind or not first.object_ids.equals(second.object_ids):
+        raise ValueError("only tasks of the same shop and kind can be joined")
+    together = {
+        name: torch.cat([getattr(first, name), getattr(second, name)])
+        for name in ("subjects", "groups", "objects", "targets", "rows")
+    }
+    offsets = torch.cat([first.offsets, first.offsets[-1] + second.offsets[1:]])
+    times = None if first.times is None else torch.cat([first.times, second.times])
+    return replace(first, **together, offsets=offsets, times=times)
 
 
 class Split(NamedTuple):

@@ -59,14 +59,16 @@ class EpisodicTrainer:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.patience is not None:
             _check_whole("patience", self.patience)
+            if self.patience < 1:
+                raise ValueError(
+                    f"patience must be at least 1, or None for never, got {self.patience}"
+                )
         if not isinstance(self.lr, Real) or not 0 < self.lr < math.inf:
             raise ValueError(f"lr must be a number above 0, got {self.lr}")
         if not isinstance(self.weight_decay, Real) or not 0 <= self.weight_decay < math.inf:
             raise ValueError(
                 f"weight_decay must be a number of at least 0, got {self.weight_decay}"
             )
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience must be at least 1, or None for never, got {self.patience}")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be above 0, or None for never, got {self.clip}")
 

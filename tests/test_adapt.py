@@ -2,6 +2,8 @@
 
 import copy
 import gc
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -437,23 +439,64 @@ def test_targets_and_masks_that_would_broadcast_are_refused(side):
             meta_loss(net_of(), masked_mse, episode._replace(**{side: wrong}), ALPHA, 1)
 
 
-def test_a_loss_with_parameters_is_told_where_they_get_no_gradient():
-    class Weighed(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.w = nn.Parameter(torch.ones((), dtype=torch.float64))
+class Weighed(nn.Module):
+    """A loss with parameters: its own, and one that it shares with the net; and so has its method `halved`."""
 
-        def forward(self, p, t, mask):
-            return self.w * masked_mse(p, t, mask)
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(1.3, dtype=torch.float64))
+        self.shift = nn.Parameter(torch.tensor(0.2, dtype=torch.float64))
+        self.fixed = nn.Parameter(torch.tensor(0.7, dtype=torch.float64), requires_grad=False)
+        self.last = net[3]
 
-    loss = Weighed()
-    meta_loss(net_of(), loss, episode_of(), ALPHA, 1).sum().backward()
-    assert loss.w.grad is not None
-    with pytest.raises(ValueError, match="the loss has parameters that want a gradient"):
-        meta_loss(net_of(), loss, episode_of(), ALPHA, 1, chunk=2)
+    def forward(self, p: Tensor, t: Tensor, mask: Tensor) -> Tensor:
+        own = self.fixed * self.last.weight.square().sum()
+        return self.w * masked_mse(p + self.shift, t, mask) + self.w.square() * own
+
+    def halved(self, p: Tensor, t: Tensor, mask: Tensor) -> Tensor:
+        return self(p, t, mask) / 2
+
+
+def gradients_of_weighed(loss, weights: Tensor, **options) -> list[Tensor]:
+    """The losses, and their weighted sum's gradient to the net, a step size and the loss; `loss(owner)` is the loss."""
+    net = net_of()
+    owner, alpha = Weighed(net), torch.tensor(ALPHA, dtype=torch.float64, requires_grad=True)
+    found = meta_loss(net, loss(owner), episode_of(), alpha, 2, **options)
+    (weights * found).sum().backward()
+    assert owner.fixed.grad is None
+    return [found.detach(), *(p.grad for p in (*net.parameters(), alpha, owner.w, owner.shift))]
+
+
+LOSSES = {"module": lambda owner: owner, "method": lambda owner: owner.halved}
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+@pytest.mark.parametrize("weights", [[1, 1, 1, 1], [1, 2, 3, 4]])
+@pytest.mark.parametrize("engine", ["batched", "loop", "higher"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_chunks_give_a_loss_with_parameters_their_gradient(loss, engine, weights, first_order):
+    options = {"engine": engine, "first_order": first_order}
+    weights = torch.tensor(weights, dtype=torch.float64)
+    whole = gradients_of_weighed(LOSSES[loss], weights, **options, chunk=None)
+    assert all(gradient is not None and gradient.abs().max() > 1e-3 for gradient in whole)
+    for chunk in (1, 2, 3):
+        found = gradients_of_weighed(LOSSES[loss], weights, **options, chunk=chunk)
+        for a, b in zip(found, whole, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
 
 
 def test_cross_entropy_ignores_no_target():
     predictions, mask = torch.randn(3, 4), torch.ones(3, dtype=torch.bool)
     with pytest.raises(IndexError):
         masked_cross_entropy(predictions, torch.tensor([0, -100, 1]), mask)
+
+
+def test_importing_the_learners_leaves_the_compiler_alone():
+    """It takes longer to import than all learners; with compile=True it comes when it is asked for."""
+    seen = "print('torch._inductor' in sys.modules)"
+    code = f"import sys, torch; {seen}; import fsl.learners, fsl.adapt; {seen}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    by_torch, by_fsl = done.stdout.split()
+    if by_torch == "True":
+        pytest.skip("torch itself brings it")
+    assert by_fsl == "False"

@@ -251,17 +251,38 @@ sys.path[:0] = [{tests!r}]
 import torch
 torch.set_num_threads(1)
 from test_checkpoints import killable
-killable({folder!r})
+killable({folder!r}, {stalls})
 """
 LONG = {"n_iterations": 400, "check_every": 7, "save_every": 2}
+UP_TO = 60  # kills go on up to this iteration
+AT_ONCE = 25  # draws that a process which is to be killed is given
+assert LONG["n_iterations"] > UP_TO + 2 * AT_ONCE, (
+    "those that are to be killed would come to the end"
+)
 
 
-def killable(folder: str):
-    return run("Prototypical", folder, **LONG)
+def stalling(sampler):
+    """The same sampler, a little slower, that stands still after `AT_ONCE` draws: a minute, then it fails."""
+    slow, draws = copy.copy(sampler), itertools.count(1)
+
+    def sample(*args):
+        if next(draws) > AT_ONCE:
+            time.sleep(60)
+            raise Cut
+        time.sleep(0.002)
+        return sampler.sample(*args)
+
+    vars(slow)["sample"] = sample
+    return slow
 
 
-def started(folder: Path) -> subprocess.Popen:
-    script = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(folder))
+def killable(folder: str, stalls: bool = False):
+    sampler = KINDS["Prototypical"][1]
+    return run("Prototypical", folder, stalling(sampler) if stalls else sampler, **LONG)
+
+
+def started(folder: Path, stalls: bool = False) -> subprocess.Popen:
+    script = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(folder), stalls=stalls)
     return subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[1])
 
 
@@ -273,12 +294,11 @@ def iterations(folder: Path) -> int:
 
 
 def forked(folder: Path) -> int:
-    """A copy of this process that trains, and ends with 0."""
+    """A copy of this process that trains, and never comes to the end."""
     child = os.fork()
     if child == 0:
         try:
-            killable(str(folder))
-            os._exit(0)
+            killable(str(folder), stalls=True)
         finally:
             os._exit(1)
     return child
@@ -286,22 +306,33 @@ def forked(folder: Path) -> int:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be copied and killed")
 def test_killed_at_random_moments_it_ends_the_same(tmp_path):
-    """SIGKILL, as many times as it takes; the first and the last process are new ones, the others copies of this."""
-    first = started(tmp_path)
+    """SIGKILL, again and again, as a rule a little after a new save; none of these processes can end before.
+
+    The first and the last process are new ones, the others copies of this.
+    """
+    expected = run("Prototypical", **LONG)  # first, so that the copies find everything imported
+    first = started(tmp_path, stalls=True)
     while iterations(tmp_path) < 4:
+        assert first.poll() is None
         time.sleep(0.005)
     first.kill()
-    assert first.wait() in (-signal.SIGKILL, 0)
+    assert first.wait() == -signal.SIGKILL
     at, lots = [iterations(tmp_path)], random.Random(0)
-    while at[-1] < 150 and len(at) < 40:
+    while at[-1] < UP_TO:
         child = forked(tmp_path)
-        time.sleep(lots.uniform(0.05, 0.2))
+        early = lots.random() < 0.3
+        while not early and iterations(tmp_path) == at[-1]:
+            assert os.waitpid(child, os.WNOHANG) == (0, 0), "it was still at work"
+            time.sleep(0.002)
+        time.sleep(lots.uniform(0, 0.1))
         os.kill(child, signal.SIGKILL)
-        assert os.waitpid(child, 0)[1] in (signal.SIGKILL, 0)  # 0: a quick machine was done before
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL, "it was still at work"
         at.append(iterations(tmp_path))
     assert at == sorted(at)
+    assert len(set(at)) > 2
+    assert at[-1] < LONG["n_iterations"]
     assert started(tmp_path).wait() == 0
-    same(killable(str(tmp_path)), run("Prototypical", **LONG))
+    same(killable(str(tmp_path)), expected)
 
 
 def test_stopping_by_patience_survives_being_cut_off(tmp_path):

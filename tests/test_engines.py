@@ -12,7 +12,8 @@ from torch.func import functional_call
 
 import fsl.engines.compiled as compiled
 from fsl import Episode, Examples, adapted_predictions, meta_loss
-from fsl.adapt import _loop, adapted_parameters, choose_engine, masked_cross_entropy, masked_mse
+from fsl.adapt import adapted_parameters, choose_engine, masked_cross_entropy, masked_mse
+from fsl.engines.asked import loop_of
 from fsl.engines.first_layers import first_layers
 
 ALPHA = 0.07
@@ -843,7 +844,7 @@ def wide_episode(n_tasks=5, n_shots=4, scale=1 / 32) -> Episode:
 
 def in_low_rank(net, episode: Episode, rates=0.3, fast=None, n_steps=3, **options) -> tuple:
     settings = {"order": 2, "randomness": "error", **options}
-    loop = _loop(net, masked_mse, rates, n_steps, fast=fast, **settings)
+    loop = loop_of(net, masked_mse, rates, n_steps, fast=fast, **settings)
     return first_layers(loop, episode.support.inputs, episode.query.inputs)
 
 
@@ -1225,6 +1226,38 @@ def test_a_trace_reaches_features_buffers_and_step_sizes_of_the_nets_own(own, tr
     )
     expected = by_hand(net, masked_mse, featured, alpha, 1, fast=names)
     same(found, expected, [*net.parameters(), *before.parameters(), net.net[-1].factor])
+
+
+class Toll(nn.Module):
+    """A loss with a parameter of its own and one of the net's."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.w, self.last = nn.Parameter(torch.tensor(1.3)), net[-2]
+
+    def forward(self, predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+        toll = self.w.square() * self.last.weight.square().sum()
+        return self.w * masked_mse(predictions, targets, mask) + toll
+
+    def halved(self, *judged: Tensor) -> Tensor:
+        return self(*judged) / 2
+
+
+@pytest.mark.parametrize("method", [False, True], ids=["module", "method"])
+def test_a_trace_reaches_the_parameters_of_the_loss(method, traced):
+    net, episode = mlp(), episode_of()
+    owner = Toll(net)
+    loss = owner.halved if method else owner
+    for _ in range(2):
+        found = meta_loss(net, loss, episode, ALPHA, 2, compile=True)
+        expected = meta_loss(net, loss, episode, ALPHA, 2, chunk=None)
+        same(found, expected, [*net.parameters(), owner.w])
+        with torch.no_grad():
+            owner.w += 0.4
+    assert len(traced) == 1
+    owner.eval()
+    meta_loss(net, loss, episode, ALPHA, 2, compile=True)
+    assert len(traced) == 2, "the loss may do something else in eval mode"
 
 
 def test_without_gradients_nothing_is_compiled(traced):

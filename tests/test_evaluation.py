@@ -13,7 +13,7 @@ from fsl import InputError, evaluate, ndcg, scene_tasks, simulate_shop, split_ta
 from fsl.evaluation import METRICS, RULERS, feasible
 from fsl.learners import FoldIn, GlobalMean, ItemEffect, ShrunkBias, SupportMean
 
-COLUMNS = ["learner", "partition", "n_shots", "seed", "task", "metric", "value"]
+COLUMNS = ["learner", "partition", "n_shots", "seed", "group", "task", "metric", "value"]
 TIMED = "user item rating timestamp"
 
 
@@ -78,7 +78,15 @@ def means(table: pd.DataFrame) -> pd.Series:
 def test_records_are_tidy_and_complete(records):
     assert list(records) == COLUMNS
     assert set(records["learner"]) == {*RULERS, "mean", "item", "bias", "fold-in"}
-    assert set(records["metric"]) == set(METRICS) == {"mae", "mse", "ndcg@5", "ndcg@10"}
+    assert (
+        set(records["metric"])
+        == set(METRICS)
+        == {
+            *("mae", "mse", "ndcg@5", "ndcg@10", "auc", "accuracy"),
+            *("coverage@50", "coverage@80", "coverage@90"),
+        }
+    )
+    assert (records["group"] == records["task"]).all()
     assert set(records["n_shots"]) == {1, 3}
     assert set(records["seed"]) == {0, 1, 2}
     assert set(records["partition"]) == {"user-cold"}
@@ -274,7 +282,9 @@ def test_whole_numbers_of_any_type_are_whole_numbers():
 
 
 def test_metrics_are_asked_for():
-    with pytest.raises(ValueError, match=r"known: mae, mse, ndcg@k"):
+    with pytest.raises(
+        ValueError, match=r"known: mae, mse, accuracy, auc, ndcg@k, coverage@percent"
+    ):
         evaluate({}, ten_by_ten(), (1,), 3, metrics=())
 
 

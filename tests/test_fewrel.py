@@ -11,10 +11,12 @@ from made import seeded
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from fsl import InputError, class_episode, sources
+from fsl.class_evaluation import accuracy
 from fsl.compare import paired_difference
 from fsl.episodes import Examples
-from fsl.fewrel import Sentence, around, marked, masked, read_fewrel, whole
-from fsl.fewrel_tasks import accuracy, disjoint_rows, fewrel_records, fewrel_table
+from fsl.evaluation import COLUMNS, RULERS
+from fsl.fewrel import Sentence, around, masked, read_fewrel, whole
+from fsl.fewrel_tasks import disjoint_rows, fewrel_records, fewrel_table
 from fsl.learners.text import TfidfPrototypes
 from fsl.reading import fetch
 
@@ -62,7 +64,6 @@ def test_one_wording_may_be_linked_to_two_things(tmp_path):
     ("form", "text"),
     [
         (whole, "The Old Bridge crosses the wide Wye , says Wye ."),
-        (marked, "The [head: Old Bridge] crosses the wide [tail: Wye] , says [tail: Wye] ."),
         (masked, "The _head_ crosses the wide _tail_ , says _tail_ ."),
         (around, "The Old Bridge crosses the wide Wye , says Wye ."),
         (lambda s: around(s, 1), "The Old Bridge wide Wye , says Wye ."),
@@ -263,7 +264,16 @@ def test_the_protocol():
         "n_background": 4,
     }
     records = fewrel_records(learners, LABELS, seeded(0), **options)
-    assert len(records) == 2 * 2 * 2 * 12
+    assert tuple(records.columns) == COLUMNS
+    assert records.groupby(["learner", "partition", "n_shots"]).size().to_dict() == {
+        (name, partition, k): 12
+        for name in (*learners, *RULERS)
+        for partition in ("2-way", "3-way")
+        for k in (1, 2)
+    }
+    assert {*records["task"]} == {f"split {n}" for n in range(6)}
+    assert {*records["seed"]} == {0, 1}
+    assert (records.loc[records["learner"] == "random", "value"].isin([1 / 2, 1 / 3])).all()
     assert (records[records["learner"] == "told"]["value"] == 1).all()
     assert records.equals(fewrel_records(learners, LABELS, seeded(0), **options))
     five = records[records["partition"] == "3-way"]
@@ -296,10 +306,16 @@ def test_real_size(fewrel):
 def test_real_accuracies(fewrel):
     """Whole sentences beat the words around the names, and those beat the rest without the names; N and K matter."""
     table = fewrel_table(fewrel, seeded(0), n_tasks=200, n_splits=50)
-    assert (
-        table["learner"].tolist() == ["whole sentence", "3 words around names", "names hidden"] * 4
-    )
-    best = table[::3].set_index(["partition", "n_shots"])["value"]
+    ranks = ["whole sentence", "3 words around names", "names hidden"]
+    assert [table["learner"].tolist()[begin : begin + 3] for begin in range(0, 24, 6)] == [
+        ranks
+    ] * 4
+    rulers = table[table["learner"].isin(RULERS)]
+    assert rulers.index.tolist() == [n for n in range(24) if n % 6 > 2], "below the learners"
+    guessed = rulers[rulers["learner"] != "oracle"].groupby("partition")["value"].unique()
+    assert guessed["5-way"] == pytest.approx([0.2])
+    assert guessed["10-way"] == pytest.approx([0.1])
+    best = table[::6].set_index(["partition", "n_shots"])["value"]
     for setting, value in {
         ("5-way", 1): 0.51,
         ("5-way", 5): 0.70,
@@ -307,4 +323,5 @@ def test_real_accuracies(fewrel):
         ("10-way", 5): 0.60,
     }.items():
         assert best[setting] == pytest.approx(value, abs=0.04)
-    assert ((table["low"] < table["value"]) & (table["value"] < table["high"])).all()
+    learned = table.drop(index=rulers.index)
+    assert ((learned["low"] < learned["value"]) & (learned["value"] < learned["high"])).all()

@@ -6,6 +6,7 @@ import torch
 
 from fsl import one_shot_study
 from fsl.augment import rotations
+from fsl.class_evaluation import judge_classes
 from fsl.class_tasks import ClassSampler, ClassTasks
 from fsl.errors import InputError
 from fsl.evaluation import RULERS
@@ -20,7 +21,7 @@ from fsl.one_shot_plans import (
     plain_entry,
     plain_method,
 )
-from fsl.one_shot_study import floor_records, judge_both, open_characters, run_study
+from fsl.one_shot_study import floor_records, open_characters, run_study
 from fsl.one_shot_tables import (
     error_table,
     errors,
@@ -31,6 +32,7 @@ from fsl.one_shot_tables import (
     on_features,
     one_to_one,
 )
+from fsl.reporting.presets import PRESETS
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,12 @@ def test_omniglot_is_centred_and_its_sets_share_no_held_out_alphabet(monkeypatch
     assert found.runs.query.inputs.shape == (20, 20, 28, 28)
     assert found.large.query.inputs.shape == (20, 20, 105, 105)
     assert [found.held_out["small1"].class_names, found.n_way] == [["small2"], 20]
+
+
+def test_the_report_asks_for_methods_that_there_are():
+    preset = PRESETS["05_metric_learners"]
+    assert set(preset.report["methods"]) < set(METHODS)
+    assert preset.full["methods"] == list(METHODS)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -181,7 +189,8 @@ def test_one_to_one_is_perfect_where_scores_are_right_up_to_a_shift(characters):
             right = torch.nn.functional.one_hot(characters.runs.query.targets, 10).float()
             return right + torch.tensor([1.5] + [0.0] * 9)
 
-    records = judge_both({"shifted": Shifted()}, characters.runs)
+    records = judge_classes({"shifted": Shifted()}, characters.runs, 1, one_to_one=True)
+    assert set(records.loc[records["metric"] == "one-to-one", "learner"]) == {"shifted"}
     means = records.query("learner == 'shifted'").groupby("metric")["value"].mean()
     assert means["one-to-one"] == 1
     assert means["accuracy"] == pytest.approx(0.1)

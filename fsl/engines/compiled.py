@@ -8,12 +8,13 @@ from types import MethodType
 
 import torch
 import torch._inductor
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from fsl.engines.batched import batched
 from fsl.engines.first_layers import with_row_space
-from fsl.engines.inner_loop import InnerLoop
+from fsl.engines.inner_loop import InnerLoop, Loss, owner_of
 from fsl.engines.whole_step import Chunk, eager
 
 _KNOWN: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -30,7 +31,7 @@ def compiled(loop: InnerLoop) -> Chunk:
     known = _KNOWN.setdefault(loop.net, {})
 
     def run(part: list[Tensor], weights: Tensor):
-        given = (list(loop.parameters.values()), list(loop.buffers.values()), rates, part, weights)
+        given = (loop.every_parameter, list(loop.buffers.values()), rates, part, weights)
         key = _key(loop, given)
         with torch.no_grad():
             if key not in known:
@@ -50,9 +51,13 @@ def _compile(loop: InnerLoop, given: tuple) -> Callable:
     def step(*flat):
         groups = (flat[end - len(want) : end] for end, want in zip(ends, wants, strict=True))
         parameters, buffers, rates, part = map(_leaves, groups, wants)
+        leaf = dict(zip(map(id, given[0]), parameters, strict=True))
+        own = {name: leaf[id(p)] for name, p in loop.loss_parameters.items()}
         inner = replace(
             loop,
-            parameters=dict(zip(loop.parameters, parameters, strict=True)),
+            parameters={name: leaf[id(p)] for name, p in loop.parameters.items()},
+            loss=_with_parameters(loop.loss, own),
+            loss_parameters=own,
             buffers=dict(zip(loop.buffers, buffers, strict=True)),
             rates=tuple(rates[place[id(r)]] if id(r) in place else r for r in loop.rates),
         )
@@ -65,6 +70,28 @@ def _compile(loop: InnerLoop, given: tuple) -> Callable:
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"the step cannot be traced, so not be compiled: {error}") from error
     return torch._inductor.compile(graph, flat, options={"cpp_wrapper": True})
+
+
+def _with_parameters(loss: Loss, given: dict[str, Tensor]) -> Loss:
+    """The loss with stand-ins for its owner's parameters."""
+    if not given:
+        return loss
+    owner = owner_of(loss)
+    if owner is loss:
+        return lambda *judged: functional_call(owner, given, judged)
+    named = {f"owner.{name}": p for name, p in given.items()}
+    return lambda *judged: functional_call(_Method(owner, loss.__func__), named, judged)
+
+
+class _Method(nn.Module):
+    """A module's method as a module, which is what `functional_call` calls."""
+
+    def __init__(self, owner: nn.Module, function: Callable):
+        super().__init__()
+        self.owner, self.function = owner, function
+
+    def forward(self, *judged: Tensor) -> Tensor:
+        return self.function(self.owner, *judged)
 
 
 def _leaves(tensors: Sequence[Tensor], wants: Sequence[bool]) -> list[Tensor]:
@@ -82,6 +109,7 @@ def _key(loop: InnerLoop, given: tuple) -> Hashable:
         for tensors in given[:4]
         for t in tensors
     )
-    modules = tuple((id(module), module.training) for module in loop.net.modules())
+    owners = loop.net, owner_of(loop.loss) or loop.net
+    modules = tuple((id(m), m.training) for owner in owners for m in owner.modules())
     mode = torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda")
     return loss, loop.fast, numbers, loop.n_steps, loop.order, shapes, modules, mode

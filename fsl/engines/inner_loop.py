@@ -27,6 +27,7 @@ class InnerLoop:
     tied: whether one parameter or buffer may go by several names.
     order: 2 keeps the graph of each step, 1 takes its gradient for a constant, 0 keeps no graph at all.
     starts: θ₀ of those parameters that each task begins with on its own, [n_tasks, *shape].
+    loss_parameters: those of the loss's owner (`owner_of`), by name; some may be the net's.
     randomness: what `torch.vmap` is told of dropout. in_row_space: layers that the batched engine adapts as offsets.
     """
 
@@ -42,6 +43,7 @@ class InnerLoop:
     randomness: str = "error"
     in_row_space: tuple[str, ...] = ()
     starts: Mapping[str, Tensor] = field(default_factory=dict)
+    loss_parameters: Mapping[str, Tensor] = field(default_factory=dict)
     random_state: Tensor = field(default_factory=torch.get_rng_state)
 
     @contextmanager
@@ -67,8 +69,14 @@ class InnerLoop:
     def learned(self) -> list[Tensor]:
         """What requires a gradient: parameters, buffers, step sizes. A step size that is a parameter comes twice."""
         rates = {id(rate): rate for rate in self.rates if isinstance(rate, Tensor)}
-        given = (*self.parameters.values(), *self.buffers.values(), *rates.values())
+        given = (*self.every_parameter, *self.buffers.values(), *rates.values())
         return [t for t in given if t.requires_grad]
+
+    @property
+    def every_parameter(self) -> list[Tensor]:
+        """The net's parameters, then the loss's own, each once."""
+        both = (*self.parameters.values(), *self.loss_parameters.values())
+        return list({id(p): p for p in both}.values())
 
     def start_of(self, task: int) -> list[Tensor]:
         """One task's θ₀, in the order of `fast`; cut off from the net where no graph is kept.
@@ -144,6 +152,12 @@ def _moved(parameter: Tensor, slope: Tensor | None, rate: Rate) -> Tensor:
     if isinstance(rate, Tensor):
         return parameter - rate * slope
     return torch.sub(parameter, slope, alpha=rate)
+
+
+def owner_of(loss: Loss) -> nn.Module | None:
+    """The module that the loss is, or is a method of; None for any other callable."""
+    owner = getattr(loss, "__self__", loss)
+    return owner if isinstance(owner, nn.Module) else None
 
 
 def names_of(net: nn.Module) -> tuple[dict[str, Tensor], list[tuple[str, Tensor]]]:

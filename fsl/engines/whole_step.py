@@ -19,8 +19,8 @@ Chunk = Callable[[list[Tensor], Tensor], tuple[Tensor, list[Tensor]]]
 class WholeStep:
     """`__call__(weights)` gives losses [n_tasks] and the gradients of Σ w loss to `leaves`.
 
-    leaves: what requires a gradient among the net's parameters and buffers, the step sizes and the six tensors of an
-    episode.
+    leaves: what requires a gradient among the parameters of net and loss, the net's buffers, the step sizes and the six
+    tensors of an episode.
     """
 
     def __init__(self, loop: InnerLoop, support, query, chunk: int, run: Chunk):

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from fsl.episodes import Examples
 from fsl.tasks import Tasks
+
+
+class Predictive(NamedTuple):
+    """A Gaussian for every query row: mean and variance, [n_tasks, n_query]."""
+
+    mean: Tensor
+    variance: Tensor
 
 
 class Learner:
@@ -27,6 +36,10 @@ class Learner:
         predictions depend on its own support alone, and nothing is kept from one call to the next.
         """
         raise TypeError(f"{type(self).__name__} does not say how it predicts")
+
+    def distribution(self, support: Examples, query_inputs: Tensor) -> Predictive | None:
+        """A mean, which is what `predict` says, and a variance for every query row; None from who cannot tell."""
+        return None
 
 
 def mask_of(support: Examples) -> Tensor:

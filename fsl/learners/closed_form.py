@@ -3,14 +3,12 @@
 No inner loop and no step size: `predict` costs one small linear solve per task (CNP: one mean).
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
 from fsl.engines.inner_loop import with_mask
 from fsl.episodes import Episode, Examples
-from fsl.learners.base import mask_of
+from fsl.learners.base import Predictive, mask_of
 from fsl.learners.method import Scoring, one_hot
 from fsl.metrics import masked_mean
 from fsl.training import EpisodicTrainer
@@ -41,13 +39,6 @@ class RidgeHead(Scoring):
         gram = z @ z.mT + self.log_lambda.exp() * torch.eye(z.shape[1], dtype=z.dtype)
         scores = self.a * asked @ (z.mT @ torch.linalg.solve(gram, y)) + self.b
         return scores[..., 0] if rating else scores.masked_fill(~y.any(1, keepdim=True), -torch.inf)
-
-
-class Predictive(NamedTuple):
-    """A Gaussian for every query row: mean and variance, [n_tasks, n_query]."""
-
-    mean: Tensor
-    variance: Tensor
 
 
 class Gaussian(Scoring):

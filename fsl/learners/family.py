@@ -3,9 +3,6 @@
 Settings are the ones that notebooks and reports use; each can be changed by its name.
 """
 
-from collections.abc import Callable
-
-import torch
 from torch import nn
 
 from fsl.learners.closed_form import CNP, ALPaCA, RidgeHead
@@ -14,6 +11,7 @@ from fsl.learners.method import Method
 from fsl.learners.metric import Matching, Prototypical, Relation, SiameseNearest
 from fsl.learners.outer import Reptile, Transfer
 from fsl.learners.people import Recommender, ShrunkLoss
+from fsl.seeds import seeded
 from fsl.sinusoid import SineNet
 from fsl.training import EpisodicTrainer
 
@@ -57,7 +55,8 @@ def sine_method(
     kind, net = _find(name, GRADIENT | CLOSED_FORM), SineNet(seed)
     if name in GRADIENT:
         return kind(net, inner_lr=inner_lr, trainer=trainer, **settings)
-    return _seeded(lambda: kind(net.body, trainer=trainer, **settings), seed)
+    with seeded(seed):
+        return kind(net.body, trainer=trainer, **settings)
 
 
 def image_method(
@@ -72,18 +71,9 @@ def image_method(
     kinds = GRADIENT | METRIC
     kinds |= {"ridge head": RidgeHead, "Siamese": SiameseNearest, "ProtoMAML": ProtoMAML}
     kind = _find(name, kinds)
-
-    def make() -> Method:
+    with seeded(seed):
         net = with_head(body, n_way) if kind.wants == "net" else body
         return kind(net, trainer=trainer, **settings)
-
-    return _seeded(make, seed)
-
-
-def _seeded(make: Callable[[], Method], seed: int) -> Method:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make()
 
 
 def _find(name: str, kinds: dict[str, type[Method]]) -> type[Method]:

@@ -106,7 +106,8 @@ class MAML(Method):
 class FOMAML(MAML):
     """First-order MAML (Finn et al. 2017, section 5.2): each step's gradient is taken for a constant, H for 0.
 
-    dL_q/dθ ≈ ∇L_q(θ_n). Half the time and less memory; fails where curvature matters, as with large or many steps.
+    dL_q/dθ ≈ ∇L_q(θ_n). On `fsl speed`'s works half to four fifths of MAML's time, and hardly less memory (0.75 to 1;
+    half where 512 tasks of five steps run at once). Fails where curvature matters, as with large or many steps.
     """
 
     def __init__(self, net: nn.Module, *args, **options):
@@ -128,7 +129,8 @@ class MetaSGD(MAML):
 
         θ' = θ − α ∘ ∇ loss(support; θ),   minimise Σ loss(query; θ') over θ and α
 
-    α begins at `inner_lr`, and may become negative. Twice the parameters: needs more tasks than MAML before it pays.
+    α begins at `inner_lr`, and may become negative. Twice the parameters, and steps made to arrive in `n_steps`: on
+    sine waves the best of those that step, after the one step it was trained for; with more it diverges.
     """
 
     def __init__(self, net: nn.Module, inner_lr: float = 0.01, *args, **options):

@@ -9,16 +9,19 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from fsl.adapt import masked_mse
 from fsl.engines.inner_loop import with_mask
 from fsl.episodes import Episode, Examples
 from fsl.learners.base import Learner, mask_of
-from fsl.metrics import masked_mean
+from fsl.metrics import cross_entropy, masked_mean, mse
 from fsl.training import EpisodicTrainer
 
 
 class Sampler(Protocol):
-    """What episodes are drawn from: `ClassSampler`, `SineTasks`, `RatingSampler`, or your own."""
+    """What episodes are drawn from: `ClassSampler`, `SineTasks`, `RatingSampler`, or your own.
+
+    One for validation may also have `checks(seed) -> list[Episode]`: the fixed episodes that the trainer is to look at,
+    such as all tasks at several K. Without it the trainer draws `n_validation` tasks by `sample`, once.
+    """
 
     def sample(self, n_tasks: int, generator: torch.Generator) -> Episode:
         """Tasks to learn from or to be judged on."""
@@ -67,7 +70,7 @@ class Method(nn.Module, Learner):
         query = Examples(*episode.query)
         predictions = self.predict(Examples(*episode.support), query.inputs)
         if query.targets.is_floating_point():
-            return masked_mse(predictions, query.targets, mask_of(query))
+            return mse(predictions, query.targets, query.mask)
         wrong = (predictions.argmax(-1) != query.targets).double()
         return masked_mean(torch.where(predictions.isnan().any(-1), torch.nan, wrong), query.mask)
 
@@ -90,17 +93,19 @@ class Scoring(Method):
     """
 
     def scores(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """[n_tasks, n_query, n_way] on class-tasks, [n_tasks, n_query] on numbers; every support has a mask."""
         raise TypeError(f"{type(self).__name__} does not say its scores")
 
     def losses(self, episode: Episode) -> Tensor:
+        """Cross-entropy or squared error of each task's query, [n_tasks]."""
         support, query = (with_mask(side) for side in episode)
         scores = self.scores(support, query.inputs)
         if query.targets.is_floating_point():
-            return masked_mse(scores, query.targets, query.mask)
-        surprise = nn.functional.cross_entropy(scores.mT, query.targets, reduction="none")
-        return masked_mean(surprise, query.mask)
+            return mse(scores, query.targets, query.mask)
+        return cross_entropy(scores, query.targets, query.mask)
 
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """The scores, without gradients and in eval mode."""
         with self.judging():
             return self.scores(with_mask(support), query_inputs)
 

@@ -149,7 +149,7 @@ class SiameseNearest(Method):
     Trained on pairs of one support and one query row of a class-task, d = ‖z_q − z_k‖: the mean over similar pairs of
     d² plus the mean over different pairs of max(0, m − d)². Predicts the class of the nearest support row:
     score_n = −min_{y_k = n} d. For class-tasks only; for a shop see `Siamese`.
-    Pairs carry less than whole tasks do: the least accurate of the four here, and the oldest.
+    The oldest of the four here. It learns from pairs by themselves, where classes do not compete for a query.
     """
 
     wants = "body"

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from fsl.engines.inner_loop import with_mask
 from fsl.episodes import Episode, Examples, sample_episode
-from fsl.learners.base import Learner
+from fsl.learners.base import Learner, Predictive
 from fsl.learners.baselines import ShrunkBias
+from fsl.learners.closed_form import Gaussian
 from fsl.learners.method import Method
 from fsl.learners.neighbours import described
 from fsl.learners.select import validation_episodes
+from fsl.seeds import seeded
 from fsl.tasks import Tasks
 
 
@@ -26,6 +29,7 @@ class Body(nn.Module):
         self.n_features = objects.shape[1] + subject_features.shape[1]
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """int64 [..., 2] of (subject, object) -> [..., d], d = `n_features`, of about unit length."""
         x = torch.cat(
             [self.embedding(inputs[..., 1]), self.subject_features[inputs[..., 0]]], dim=-1
         )
@@ -43,6 +47,7 @@ class Head(nn.Module):
         nn.init.zeros_(self.straight.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[..., d] -> [...]; 0 at the start."""
         return (self.out(self.hidden(x).relu()) + self.straight(x))[..., 0]
 
 
@@ -65,6 +70,7 @@ class Residual:
     scale: Tensor
 
     def of(self, side: Examples) -> Examples:
+        """The same rows with residuals for targets."""
         inputs, targets, mask = Examples(*side)
         return Examples(inputs, (targets - self.bias.prior(inputs)) / self.scale, mask)
 
@@ -83,12 +89,14 @@ class RatingSampler:
     n_query: int = 10
 
     def sample(self, n_tasks: int, generator: torch.Generator) -> Episode:
+        """n_tasks tasks at random, all with one number of shots, drawn from 1 to `max_shots`."""
         most = max(1, min(self.max_shots, int(self.tasks.sizes.max()) - 1))
         n_shots = int(torch.randint(1, most + 1, (), generator=generator))
         episode = sample_episode(self.tasks, n_shots, self.n_query, generator, n_tasks=n_tasks)
         return Episode(*map(self.residual.of, episode))
 
     def joint(self, n: int, generator: torch.Generator) -> Examples:
+        """n rows of all tasks, inputs [n, 2], targets [n]; a row may come twice."""
         rows = torch.randint(self.tasks.n_rows, (n,), generator=generator)
         subjects = self.tasks.subjects[self.tasks.task_of_row[rows]]
         inputs = torch.stack([subjects, self.tasks.objects[rows]], dim=-1)
@@ -129,8 +137,7 @@ class Recommender(Learner):
         bias = ShrunkBias().fit(tasks)
         scale = (tasks.targets - bias.effects[tasks.objects]).std().clamp(min=1e-6)
         self.residual = Residual(bias, scale)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             self.method = self.make(self._network(tasks))
         samplers = [
             part
@@ -159,3 +166,12 @@ class Recommender(Learner):
     def predict(self, support: Examples, query_inputs: Tensor, **options) -> Tensor:
         found = self.method.predict(self.residual.of(support), query_inputs, **options)
         return self.residual.undone(found, query_inputs)
+
+    def distribution(self, support: Examples, query_inputs: Tensor) -> Predictive | None:
+        if not isinstance(self.method, Gaussian):
+            return None
+        with self.method.judging():
+            known = with_mask(self.residual.of(support))
+            mean, variance = self.method.distribution(known, query_inputs)
+        undone = self.residual.undone(mean, query_inputs)
+        return Predictive(undone, variance * self.residual.scale.square())

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from fsl.adapt import masked_cross_entropy, masked_mse
 from fsl.convnets import Conv4
 from fsl.episodes import Episode, Examples
+from fsl.seeds import seeded
 from fsl.sinusoid import SineNet, sine_episode
 
 N_TABLES, N_ROWS, N_DIMENSIONS = 8, 1_000, 32
@@ -73,13 +74,13 @@ class Recommender(nn.Module):
         return torch.cat([table(inputs[..., i]) for i, table in enumerate(self.tables)], -1)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """int64 [n, 8] -> predictions [n]."""
         return self.head(self.embed(inputs))
 
 
 def make_works(dtype: torch.dtype = torch.float32) -> list[Work]:
     """W1 with 1 step and with 5, W2, W3; the same weights at every call."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         recommender, images = Recommender(), nn.Sequential(Conv4("task"), nn.Linear(64, N_WAY))
     sine = SineNet()
     for net in (sine, recommender, images):
