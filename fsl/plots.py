@@ -68,11 +68,12 @@ def error_vs_shots(
     highlight: Sequence[str],
     label: str,
     ceiling: float | None = None,
+    subject: str = "user",
 ) -> Axes:
     """A metric against K: highlighted learners in colour and named, the first two with 95 % bands; all others grey.
 
     summary: `compare.summarise`'s table. label: the y axis, with its unit. ceiling: the top of the y axis; what lies
-    above it is named at the edge with its value.
+    above it is named at the edge with its value. subject: whose behaviours K counts.
     """
     shots, ends, n_above = sorted(summary["n_shots"].unique()), {}, 0
     for name, line in summary.sort_values("n_shots").groupby("learner", sort=False):
@@ -92,7 +93,9 @@ def error_vs_shots(
                         xycoords="axes fraction", fontsize=9, weight="bold", va="center")  # fmt: skip
     ax.set_xticks(np.arange(len(shots)), [str(k) for k in shots])
     ax.set(
-        xlim=(-0.15, len(shots) - 0.9), xlabel="K, behaviours known of the new user", ylabel=label
+        xlim=(-0.15, len(shots) - 0.9),
+        xlabel=f"K, behaviours known of the new {subject}",
+        ylabel=label,
     )
     if ceiling is not None:
         ax.set_ylim(

@@ -81,6 +81,11 @@ class Tasks:
         several = torch.bincount(self.task_of_row[later], minlength=len(self)) > 0
         return bool(several.double().mean() > 0.5)
 
+    @property
+    def order(self) -> str:
+        """How support is drawn where nobody says: "temporal", a task's first behaviours, if `has_order`."""
+        return "temporal" if self.has_order else "random"
+
     def subset(self, chosen: Tensor, kept_rows: Tensor | None = None) -> "Tasks":
         """The tasks at the places `chosen`, in that order; of their behaviours only those True in `kept_rows`."""
         rows, owner = rows_of(self.offsets, chosen)
@@ -176,7 +181,8 @@ def join(first: Tasks, second: Tasks) -> Tasks:
 
     Raises ValueError for tasks of different shops or kinds.
     """
-    if first.kind != second.kind or not first.object_ids.equals(second.object_ids):
+    same = first.kind == second.kind and first.object_ids.equals(second.object_ids)
+    if not same or not first.subject_ids.equals(second.subject_ids):
         raise ValueError("only tasks of the same shop and kind can be joined")
     together = {
         name: torch.cat([getattr(first, name), getattr(second, name)])

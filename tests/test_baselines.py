@@ -256,21 +256,39 @@ def test_choosing_without_usable_validation_tasks_is_refused(rows):
 
 
 def test_the_roster_is_whole_and_every_choice_is_affordable():
-    simple, meta = roster.baselines(0), roster.meta_learners(5, 0)
-    assert set(meta) == {"Siamese", "ALPaCA", "MAML"}
-    expected = "global mean|popularity|item effect|support mean|support median"
-    expected += "|item + user bias|ridge on features|user kNN|MF fold-in"
-    assert set(simple) == set(expected.split("|"))
-    assert not (set(simple) | set(meta)) & set(RULERS)
-    for learner in (simple | meta).values():
-        candidates = getattr(learner, "candidates", [learner])
-        assert 1 <= len(candidates) <= 9
-        assert len({type(c) for c in candidates}) == 1
-        assert len({str(vars(c)) for c in candidates}) == len(candidates), "no setting twice"
+    simple, meta = roster.simple_entries(3), roster.meta_entries(5, 3)
+    expected = "global mean|popularity|item effect|support mean|support median|item + user bias"
+    expected += "|ridge on features|content neighbours|item kNN|user kNN|MF fold-in|EB|EB+"
+    expected += "|ridge on statistics|boosted trees"
+    assert [entry.name for entry in simple] == expected.split("|")
+    expected = "Siamese|Matching|ridge head|ALPaCA|CNP|transfer|FOMAML|ANIL|Reptile|MAML"
+    assert [entry.name for entry in meta] == [*expected.split("|"), "EB+ with set encoder"]
+    assert [entry.is_meta for entry in simple + meta] == [False] * len(simple) + [True] * len(meta)
+    assert not {entry.name for entry in simple + meta} & set(RULERS)
+    assert {e.name for e in roster.simple_entries(1, "short")} <= set(roster.SHORT)
+    with pytest.raises(ValueError, match='must be "all" or "short"'):
+        roster.simple_entries(1, "most")
 
 
-def test_the_roster_runs(split, episode):
+@pytest.mark.parametrize("entry", roster.simple_entries(3) + roster.meta_entries(5, 3), ids=str)
+def test_everyone_has_the_budget_and_no_setting_twice(entry):
+    learner = entry.make(1)
+    candidates = getattr(learner, "candidates", [learner])
+    assert len(candidates) == entry.n_settings <= 3
+    assert len({type(c) for c in candidates}) == 1
+    made = [str({**vars(c), "make": settings_of(c)}) for c in candidates]
+    assert len(set(made)) == len(made)
+
+
+def settings_of(learner) -> str:
+    """What a `Recommender`'s factory holds, which its own fields do not show."""
+    make = getattr(learner, "make", None)
+    cells = [c.cell_contents for c in make.__closure__] if make else []
+    return str([c if isinstance(c, dict) else getattr(c, "lr", c) for c in cells])
+
+
+def test_the_simple_methods_of_the_roster_run(split, episode):
     few = split.train.subset(torch.arange(40))
-    for name, learner in roster.baselines(0).items():
-        found = predicted(learner.fit(few, split.validation), *episode)
-        assert found.isfinite().all(), name
+    for entry in roster.simple_entries(1):
+        found = predicted(entry.make(0).fit(few, split.validation), *episode)
+        assert found.isfinite().all(), entry.name

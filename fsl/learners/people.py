@@ -92,7 +92,9 @@ class RatingSampler:
         """n_tasks tasks at random, all with one number of shots, drawn from 1 to `max_shots`."""
         most = max(1, min(self.max_shots, int(self.tasks.sizes.max()) - 1))
         n_shots = int(torch.randint(1, most + 1, (), generator=generator))
-        episode = sample_episode(self.tasks, n_shots, self.n_query, generator, n_tasks=n_tasks)
+        episode = sample_episode(
+            self.tasks, n_shots, self.n_query, generator, n_tasks=n_tasks, support=self.tasks.order
+        )
         return Episode(*map(self.residual.of, episode))
 
     def joint(self, n: int, generator: torch.Generator) -> Examples:

@@ -46,8 +46,19 @@ PRESETS: dict[str, Preset] = {
     ),
     "04_cold_start": Preset(
         data=("ml-100k", "phones-99"),
-        report={"n_folds": 5, "n_iterations": 200},
-        quick={"n_iterations": 60},
+        report={"n_iterations": 100},
+        quick={"partitions": ["user-cold"]},
+        full={
+            "partitions": ["user-cold", "item-cold", "both-cold"],
+            "by": "random",
+            "n_folds": 5,
+            "n_draws": 3,
+            "n_seeds": 3,
+            "roster": "all",
+            "budget": 4,
+            "n_iterations": 200,
+        },
+        full_minutes=180,
         needs_target=True,
     ),
     "05_metric_learners": Preset(
