@@ -29,6 +29,7 @@ _HOME = {
     "ndcg": "metrics",
     "evaluate": "evaluation",
     "headline": "headlines",
+    "load_model": "recommending.model_file",
     "InputError": "errors",
 }
 __all__ = sorted(_HOME)

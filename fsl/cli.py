@@ -1,4 +1,4 @@
-"""The command line: `fsl data`, `fsl report`, `fsl speed`. Parses and dispatches; what runs imports what it needs."""
+"""The commands: `fsl data`, `report`, `train`, `recommend`, `speed`. Dispatches; what runs imports what it wants."""
 
 import argparse
 import errno
@@ -48,6 +48,7 @@ def _run(argv: Sequence[str] | None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_data(commands)
     _add_report(commands)
+    _add_recommending(commands)
     _add_speed(commands)
     args = parser.parse_args(argv)
     try:
@@ -72,6 +73,13 @@ def _add_report(commands) -> None:
     from fsl.reporting.cli import add_arguments
 
     add_arguments(commands.add_parser("report", help="run notebooks and leave pages to read"))
+
+
+def _add_recommending(commands) -> None:
+    """`fsl train` and `fsl recommend`."""
+    from fsl.recommending.cli import add_parsers
+
+    add_parsers(commands)
 
 
 def _add_speed(commands) -> None:

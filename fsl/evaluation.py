@@ -52,9 +52,10 @@ def evaluate(
     tasks with fewer than max(n_shots) + min_query behaviours are left out, and of more than `max_tasks` a random
     lot is judged. `ALL` among them is the warm reference: all else that the task did is support.
     seeds: one draw of tasks, support and query for each.
-    support: "random" or "temporal" (the task's first behaviours). metrics: mae, mse, accuracy and auc (liked or not: a
-    target above the middle of the scale), ndcg@k, coverage@percent (of learners that have `distribution`, a mean and
-    a variance; NaN for others). may_ask: bool [n_rows]; query rows are drawn from these alone (see `draw_shots`).
+    support: "random" or "temporal" (the task's first behaviours). metrics: mae, mse; accuracy, auc and ap, average
+    precision (liked or not: a target above the middle of the scale); logloss (of labels; NaN for ratings), ndcg@k,
+    coverage@percent (of learners that have `distribution`, a mean and a variance; NaN for others).
+    may_ask: bool [n_rows]; query rows are drawn from these alone (see `draw_shots`).
     expected: noise-free expectation of every interaction of the shop, where it is known (simulated data).
 
     Three rulers stand in every table: `random` (uniform over the scale), `constant` (the middle of the scale) and

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fsl.episodes import Examples
-from fsl.metrics import mae, masked_mean, mse, ndcg, pairwise_auc
+from fsl.metrics import average_precision, mae, masked_mean, mse, ndcg, pairwise_auc
 
 
 class Judged(NamedTuple):
@@ -52,6 +52,19 @@ def _auc(judged: Judged) -> Tensor:
     return pairwise_auc(judged.scores, judged.liked, judged.query.mask)
 
 
+def _ap(judged: Judged) -> Tensor:
+    return average_precision(judged.scores, judged.liked, judged.query.mask)
+
+
+def _logloss(judged: Judged) -> Tensor:
+    """−log p of what happened, p the score as a share of the scale, at least .001: for labels; NaN for ratings."""
+    low, high = judged.scale
+    if (low, high) != (0.0, 1.0):
+        return torch.full(judged.scores.shape[:1], torch.nan, dtype=torch.float64)
+    p = judged.clipped.clamp(0.001, 0.999)
+    return masked_mean(-torch.where(judged.liked, p, 1 - p).log(), judged.query.mask)
+
+
 def _ndcg(judged: Judged, k: int) -> Tensor:
     low, high = judged.scale
     steps = 4 * (judged.query.targets - low) / max(high - low, 1e-9)
@@ -71,7 +84,14 @@ def _coverage(judged: Judged, percent: int) -> Tensor:
     return masked_mean(inside.double(), judged.query.mask)
 
 
-_PLAIN: dict[str, Callable] = {"mae": _mae, "mse": _mse, "accuracy": _accuracy, "auc": _auc}
+_PLAIN: dict[str, Callable] = {
+    "mae": _mae,
+    "mse": _mse,
+    "accuracy": _accuracy,
+    "auc": _auc,
+    "ap": _ap,
+    "logloss": _logloss,
+}
 _CUT: dict[str, Callable] = {"ndcg": _ndcg, "coverage": _coverage}
 
 

@@ -129,3 +129,16 @@ def pairwise_auc(scores: Tensor, is_positive: Tensor, mask: Tensor | None = None
     won = (ahead > 0).double() + 0.5 * (ahead == 0)
     wins = torch.einsum("tp,tpn,tn->t", positive, won, negative)
     return wins / (positive.sum(1) * negative.sum(1))
+
+
+def average_precision(scores: Tensor, is_positive: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean, over a task's positives, of the precision at each one's score; NaN without any. [n_tasks, n] -> [n_tasks].
+
+    AP = Σ_positives #(positives scored as high) / #(all scored as high) / #positives: the area under the
+    precision-recall steps (Manning, Raghavan & Schütze 2008, section 8.4), tied scores taken together. float64.
+    """
+    real = torch.ones_like(is_positive) if mask is None else mask
+    positive = (is_positive & real).double()
+    as_high = ((scores[:, None, :] >= scores[:, :, None]) & real[:, None]).double()
+    precision = (as_high @ positive[..., None])[..., 0] / as_high.sum(-1).clamp(min=1)
+    return (precision * positive).sum(1) / positive.sum(1)

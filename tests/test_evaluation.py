@@ -283,7 +283,7 @@ def test_whole_numbers_of_any_type_are_whole_numbers():
 
 def test_metrics_are_asked_for():
     with pytest.raises(
-        ValueError, match=r"known: mae, mse, accuracy, auc, ndcg@k, coverage@percent"
+        ValueError, match=r"known: mae, mse, accuracy, auc, ap, logloss, ndcg@k, coverage@percent"
     ):
         evaluate({}, ten_by_ten(), (1,), 3, metrics=())
 

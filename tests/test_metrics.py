@@ -8,10 +8,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import mean_absolute_error, mean_squared_error, ndcg_score, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    mean_absolute_error,
+    mean_squared_error,
+    ndcg_score,
+    roc_auc_score,
+)
 
 from fsl import auc, ndcg
-from fsl.metrics import mae, masked_mean, mse
+from fsl.metrics import average_precision, mae, masked_mean, mse
 
 LEVELS = st.integers(0, 4)
 ROWS = st.integers(2, 12).flatmap(
@@ -251,3 +257,17 @@ def test_a_weight_says_how_often_a_row_counts():
 def test_auc_needs_both_classes(flags):
     with pytest.raises(ValueError, match="at least one positive and one negative"):
         auc(torch.tensor([1.0, 2]), torch.tensor(flags))
+
+
+def test_average_precision_is_scikit_learns_ties_and_padding_included():
+    rng = np.random.default_rng(0)
+    scores, mask = rng.integers(5, size=(60, 9)), rng.random((60, 9)) < 0.8
+    positive = rng.random((60, 9)) < 0.4
+    positive[:, 0] = mask[:, 0] = True
+    found = average_precision(*map(torch.from_numpy, (scores, positive, mask)))
+    expected = [
+        average_precision_score(y[m], s[m]) for s, y, m in zip(scores, positive, mask, strict=True)
+    ]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    nothing = average_precision(torch.ones(1, 3), torch.zeros(1, 3, dtype=torch.bool))
+    assert nothing.isnan().all()

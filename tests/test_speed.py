@@ -276,3 +276,30 @@ def test_bars_are_ratios_of_medians():
     assert (round(second["measured"], 1), second["met"]) == (49.2, False)
     assert len(others) == len(BARS) - 2
     assert all(bar["measured"] is bar["met"] is None for bar in others)
+
+
+def test_the_way_from_a_table_to_an_episode_is_measured_in_a_fresh_process():
+    from fsl.speed import tasks
+
+    said = []
+    found = tasks.run((20_000, 30_000), said.append)
+    assert said == ["20,000 rows", "30,000 rows"]
+    assert [row["n_users"] for row in found["rows"]] == [200, 300]
+    # The few interactions that fell on one user, item and moment twice are read once.
+    assert all(
+        0.95 * n < row["n_rows"] <= n
+        for n, row in zip((20_000, 30_000), found["rows"], strict=True)
+    )
+    assert all(row[part] > 0 for row in found["rows"] for part in tasks.PARTS)
+    assert all(50 < row["peak_mib"] < 8_192 for row in found["rows"])
+    assert [bar["met"] for bar in found["bars"]] == [True]
+    told = tasks.as_text(found)
+    assert "200" in told
+    assert "at most 8: met" in told
+
+
+def test_a_measured_process_that_falls_is_told(tmp_path):
+    from fsl.speed import tasks
+
+    with pytest.raises(RuntimeError, match="fell"):
+        tasks._in_fresh_process(str(tmp_path / "nothing"))

@@ -5,15 +5,8 @@ import sys
 
 
 def add_read_options(parser: argparse.ArgumentParser) -> None:
-    """How to read a person's own tables: the options that `data check` and `report` share."""
-    parser.add_argument(
-        "--column",
-        action="append",
-        default=[],
-        type=_mapping,
-        metavar="OURS=THEIRS",
-        help="what your tables call a column, such as rating=stars (may be repeated)",
-    )
+    """How to read a person's own tables: the options that `data check`, `report` and `train` share."""
+    add_column_option(parser)
     parser.add_argument(
         "--drop-unknown",
         action="store_true",
@@ -26,6 +19,18 @@ def add_read_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_column_option(parser: argparse.ArgumentParser) -> None:
+    """--column alone."""
+    parser.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        type=_mapping,
+        metavar="OURS=THEIRS",
+        help="what your tables call a column, such as rating=stars (may be repeated)",
+    )
+
+
 def _mapping(text: str) -> tuple[str, str]:
     ours, equals, theirs = (part.strip() for part in text.partition("="))
     if not (ours and equals and theirs):
@@ -35,6 +40,15 @@ def _mapping(text: str) -> tuple[str, str]:
 
 def read_options(args: argparse.Namespace) -> dict:
     """The keyword arguments of `read_shop` from parsed options. Raises InputError if a name is mapped twice."""
+    return {
+        "columns": column_options(args),
+        "drop_unknown": args.drop_unknown,
+        "duplicates": args.duplicates,
+    }
+
+
+def column_options(args: argparse.Namespace) -> dict[str, str]:
+    """Our name -> theirs, from --column. Raises InputError if a name is mapped twice."""
     from fsl.errors import InputError
 
     columns = dict(args.column)
@@ -42,11 +56,7 @@ def read_options(args: argparse.Namespace) -> dict:
         names = [ours for ours, _ in args.column]
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"--column {twice!r} is given twice, expected each name once.")
-    return {
-        "columns": columns,
-        "drop_unknown": args.drop_unknown,
-        "duplicates": args.duplicates,
-    }
+    return columns
 
 
 def add_parser(commands) -> None:

@@ -63,6 +63,13 @@ def _is_plain(name: str) -> bool:
     return len(name) <= 30 and re.sub(r"[ -]", "_", name).isidentifier()
 
 
+def likely_column(ours: str, columns: Sequence[str]) -> str | None:
+    """The column of that very name, in any case, else the first that is called like one; None where none is."""
+    same = [column for column in columns if column.strip().lower() == ours]
+    fits = _is_key if ours in KEY_WORDS else _is_called
+    return next(iter(same + [column for column in columns if fits(ours, column)]), None)
+
+
 def hints(tables: Mapping[str, pd.DataFrame | None]) -> list[str]:
     """What is not used of a shop's tables though it could be, with the option that uses it."""
     log, items = tables["interactions"], tables["items"]

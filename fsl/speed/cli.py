@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     about = "all numbers as JSON, to FILE or in place of the table"
     add("--json", nargs="?", const="-", metavar="FILE", help=about)
     parser.set_defaults(run=run)
+    actions = parser.add_subparsers(metavar="ACTION")
+    about = "time adapting to one new user and ranking a catalogue"
+    _add_recommend(actions.add_parser("recommend", help=about, description=about.capitalize()))
+    about = "time reading, splitting and making tasks of up to 20 million behaviours"
+    _add_tasks(actions.add_parser("tasks", help=about, description=about.capitalize()))
+
+
+def _add_recommend(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--items", metavar="N", default="10000", help="items to rank (10000)")
+    add("--calls", metavar="N", default="200", help="users, of which the median is taken (200)")
+    add("--json", nargs="?", const="-", metavar="FILE", help="all numbers as JSON")
+    parser.set_defaults(run=run_recommend)
+
+
+def _add_tasks(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--rows", metavar="N,N,…", default="", help="sizes (100000 to 20000000)")
+    add("--json", nargs="?", const="-", metavar="FILE", help="all numbers as JSON")
+    parser.set_defaults(run=run_tasks)
+
+
+def run_tasks(args: argparse.Namespace) -> int:
+    """Measure and print. Returns 0."""
+    from fsl.speed.tasks import SIZES, as_text
+    from fsl.speed.tasks import run as measure
+
+    sizes = _numbers("--rows", args.rows) if args.rows else SIZES
+    _check_json(args.json)
+    _write(measure(sizes, _tell), args.json, as_text)
+    return 0
+
+
+def run_recommend(args: argparse.Namespace) -> int:
+    """Measure and print. Returns 0."""
+    from fsl.errors import InputError
+    from fsl.speed.recommend import N_SHOTS, as_text
+    from fsl.speed.recommend import run as measure
+
+    (n_items,), (calls,) = (
+        _numbers(f"--{word}", getattr(args, word), most=1) for word in ("items", "calls")
+    )
+    if n_items <= N_SHOTS or calls < 2:
+        raise InputError(f"--items and --calls: expected more than {N_SHOTS} items and 2 calls.")
+    _check_json(args.json)
+    with _threads(1):
+        found = measure(n_items, calls, _tell)
+    _write(found, args.json, as_text)
+    return 0
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,12 +89,11 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.json == "-" and args.markdown:
         raise InputError("--json and --markdown both print: give --json a file, or leave one away.")
-    if args.json not in (None, "-"):
-        path = Path(args.json).absolute()
-        if not args.json or path.is_dir() or not path.parent.is_dir():
-            raise InputError(f"--json {args.json!r}: expected a file in a folder that is there.")
+    _check_json(args.json)
     found = _measured(args, names, sizes, repeats, threads)
-    _print(found, args)
+    from fsl.speed.table import as_markdown, as_text
+
+    _write(found, args.json, as_markdown if args.markdown else as_text)
     return int(any(row["status"] == "error" for row in found["rows"]))
 
 
@@ -102,17 +150,25 @@ def _compiler(threads: int) -> Iterator[None]:
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _print(found: dict, args: argparse.Namespace) -> None:
+def _check_json(path: str | None) -> None:
+    from fsl.errors import InputError
+
+    if path not in (None, "-"):
+        whole = Path(path).absolute()
+        if not path or whole.is_dir() or not whole.parent.is_dir():
+            raise InputError(f"--json {path!r}: expected a file in a folder that is there.")
+
+
+def _write(found: dict, path: str | None, as_text: Callable[[dict], str]) -> None:
+    """The table; or JSON in its place, or beside it in a file."""
     import json
 
-    from fsl.speed.table import as_markdown, as_text
-
-    if args.json == "-":
+    if path == "-":
         print(json.dumps(found, indent=1))
         return
-    print(as_markdown(found) if args.markdown else as_text(found))
-    if args.json:
-        Path(args.json).write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    print(as_text(found))
+    if path:
+        Path(path).write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 def _names(text: str | None) -> list[str]:

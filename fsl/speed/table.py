@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 def as_text(found: dict) -> str:
     """All rows, setting by setting, the machine above and the bars below."""
-    parts = [_headline(found["machine"])]
+    parts = [headline(found["machine"])]
     for work in found["works"]:
         parts.append(f"\n{_title(work)}")
         rows = [row for row in found["rows"] if _of(row, work)]
@@ -20,7 +20,7 @@ def as_text(found: dict) -> str:
 
 def as_markdown(found: dict) -> str:
     """One table per work: contenders down, meta-batches across, `ms (ratio to higher) MiB` in a cell."""
-    parts = [_headline(found["machine"])]
+    parts = [headline(found["machine"])]
     for work in found["works"]:
         rows = [row for row in found["rows"] if _of(row, work)]
         sizes = _meta_batches(rows)
@@ -35,7 +35,8 @@ def as_markdown(found: dict) -> str:
     return "\n".join([*parts, "", *(f"- {line}" for line in _bars(found["bars"])[1:])])
 
 
-def _headline(machine: dict) -> str:
+def headline(machine: dict) -> str:
+    """What the numbers depend on, in one line."""
     threads = "1 thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
     load = "" if machine["load"] is None else f", load {machine['load']:.1f}"
     return (

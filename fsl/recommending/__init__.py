@@ -1,0 +1,1 @@
+"""Recommending for one person, and for one new product: trained models as files, answers with reasons."""
