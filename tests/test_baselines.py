@@ -262,7 +262,11 @@ def test_the_roster_is_whole_and_every_choice_is_affordable():
     expected += "|ridge on statistics|boosted trees"
     assert [entry.name for entry in simple] == expected.split("|")
     expected = "Siamese|Matching|ridge head|ALPaCA|CNP|transfer|FOMAML|ANIL|Reptile|MAML"
-    assert [entry.name for entry in meta] == [*expected.split("|"), "EB+ with set encoder"]
+    assert [entry.name for entry in meta] == [
+        *expected.split("|"),
+        "EB+ with set encoder",
+        "EB+ with set encoder (MAE)",
+    ]
     assert [entry.is_meta for entry in simple + meta] == [False] * len(simple) + [True] * len(meta)
     assert not {entry.name for entry in simple + meta} & set(RULERS)
     assert {e.name for e in roster.simple_entries(1, "short")} <= set(roster.SHORT)

@@ -1,11 +1,14 @@
 """From records to claims: intervals against a bootstrap written naively, and the verdict's three sentences."""
 
 import random
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from made import seeded
 from sklearn.metrics import roc_auc_score
 
@@ -14,12 +17,14 @@ from fsl.compare import (
     FEWEST,
     Contest,
     Interval,
+    against,
     auc_interval,
     best,
     cheapest_as_good,
     contest,
     contests,
     differences,
+    holm,
     mean_interval,
     paired_difference,
     per_task,
@@ -427,3 +432,129 @@ def test_a_resample_without_one_of_the_classes_does_not_count():
 def test_values_that_are_not_finite_have_no_mean():
     with pytest.raises(ValueError, match="values must be finite"):
         mean_interval(torch.tensor([1.0, 2, 3, 4, float("nan")]))
+
+
+def holm_by_the_book(p: list[float]) -> list[float]:
+    """The least level at which Holm's procedure (1979) rejects each hypothesis, from its definition."""
+
+    def rejects(level: float) -> set[int]:
+        found = set()
+        for step, place in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+            if p[place] * (len(p) - step) > level:
+                break
+            found.add(place)
+        return found
+
+    levels = sorted({min(1.0, value * n) for value in p for n in range(1, len(p) + 1)})
+    return [next((x for x in levels if place in rejects(x)), 1.0) for place in range(len(p))]
+
+
+@given(st.lists(st.integers(1, 40).map(lambda n: n / 40), min_size=1, max_size=8))
+def test_holm_gives_the_least_level_at_which_its_procedure_rejects(p):
+    np.testing.assert_allclose(holm(np.array(p)), holm_by_the_book(p), atol=1e-12)
+
+
+def test_holm_by_hand():
+    found = holm(np.array([0.04, 0.01, 0.03, 0.5]))
+    np.testing.assert_allclose(found, [0.09, 0.04, 0.09, 0.5])
+    assert holm(np.array([0.2])).tolist() == [0.2]
+
+
+def test_against_is_a_line_of_paired_differences_with_p_and_wins():
+    values = noisy(base=0.3, better=0.2, same=0.3, worse=0.5)
+    records, names = records_of(values), ["better", "same", "worse"]
+    found = against(records, "base", names, "rmse", 1)
+    columns = ["learner", "value", "low", "high", "p", "p_holm", "win_share", "n_tasks"]
+    assert list(found) == columns
+    assert found["learner"].tolist() == names
+    for line in found.itertuples():
+        pair = paired_difference(records, line.learner, "base", "rmse", 1)
+        assert (line.value, line.low, line.high) == (pair.value, pair.low, pair.high)
+        won = (values[line.learner] < values["base"]).mean()
+        assert (line.win_share, line.n_tasks) == (pytest.approx(won), 80)
+        if line.p != pytest.approx(0.05, abs=0.004):
+            assert (line.p < 0.05) == (pair.low * pair.high > 0)
+    np.testing.assert_allclose(found["p_holm"], holm_by_the_book(found["p"].tolist()))
+    better, same, worse = found["p"]
+    assert better == worse == 2 / 2001, (
+        "no resample on the other side: the least p that 2,000 can give"
+    )
+    assert same > 0.05
+
+
+def test_p_is_that_of_a_t_test_where_differences_are_normal():
+    rng = np.random.default_rng(3)
+    base = rng.normal(size=400)
+    records = records_of({"base": base, "new": base + rng.normal(size=400) + 0.09}, "auc")
+    line = against(records, "base", ["new"], "auc", 1).iloc[0]
+    gap = records.query("learner == 'new'")["value"].to_numpy() - base
+    z = gap.mean() / (gap.std(ddof=1) / 20)
+    expected = 2 * (1 - NormalDist().cdf(abs(z)))
+    assert 0.01 < expected < 0.5, "the world of this test"
+    assert line["p"] == pytest.approx(expected, rel=0.25)
+
+
+def test_equal_learners_have_p_1_and_win_half():
+    records = records_of({"a": [1.0, 2, 3, 4, 5], "b": [1.0, 2, 3, 4, 5]})
+    line = against(records, "a", ["b"], "mse", 1).iloc[0]
+    assert (line["value"], line["p"], line["p_holm"], line["win_share"]) == (0, 1, 1, 0.5)
+
+
+def test_for_ranks_a_win_is_the_higher_value():
+    records = records_of({"a": [0.1, 0.2, 0.3, 0.4, 0.5], "b": [0.2, 0.3, 0.4, 0.5, 0.1]}, "ndcg@5")
+    assert against(records, "a", ["b"], "ndcg@5", 1)["win_share"].item() == 0.8
+
+
+def grouped(values: dict, groups) -> pd.DataFrame:
+    """Records whose tasks t0, t1 … belong to `groups`."""
+    records = records_of(values)
+    return records.assign(group=[groups[int(task[1:])] for task in records["task"]])
+
+
+def test_one_task_per_group_is_the_plain_bootstrap():
+    values = noisy(40, a=0.0, b=0.1)
+    plain, alone = records_of(values), grouped(values, [f"g{t:02}" for t in range(40)])
+    of_plain = plain.assign(task=[f"t{int(task[1:]):02}" for task in plain["task"]])
+    pd.testing.assert_frame_equal(summarise(alone, "mse"), summarise(of_plain, "mse"))
+    pairs = (paired_difference(records, "a", "b", "rmse", 1) for records in (alone, of_plain))
+    assert vars(next(pairs)) == pytest.approx(vars(next(pairs)), abs=1e-12)
+
+
+def test_repeating_the_tasks_of_every_group_adds_no_certainty():
+    once = noisy(40, a=0.0, b=0.1)
+    often = {name: np.tile(column, 9) for name, column in once.items()}
+    few = grouped(once, list(range(40)))
+    many = grouped(often, list(range(40)) * 9)
+    single, repeated = (paired_difference(r, "a", "b", "mse", 1) for r in (few, many))
+    assert vars(repeated) == pytest.approx(vars(single), abs=1e-9)
+    blind = paired_difference(records_of(often), "a", "b", "mse", 1)
+    assert blind.high - blind.low < 0.5 * (single.high - single.low), "as if there were 360 people"
+
+
+def test_groups_of_unequal_size_agree_with_a_naive_bootstrap_of_groups():
+    rng = np.random.default_rng(5)
+    group = np.repeat(np.arange(30), rng.integers(1, 9, 30))
+    values = rng.normal(size=30)[group] + 0.2 * rng.normal(size=len(group))
+    parts = [values[group == g] for g in range(30)]
+    found = row(summarise(grouped({"a": values}, group.tolist()), "mse"), "a")
+    naive = naive_interval(lambda lot: np.concatenate([parts[g] for g in lot]).mean(), 30)
+    agree(found, values.mean(), naive)
+    assert found["n_tasks"] == len(group)
+    with pytest.raises(InputError, match="4 test tasks are too few for an interval"):
+        summarise(grouped({"a": values}, (group % 4).tolist()), "mse")
+
+
+def test_intervals_hold_what_they_promise():
+    """Of 300 data sets of 25 people with 4 tasks each, some 95 % have the truth inside; without groups far fewer."""
+    rng, people = np.random.default_rng(0), np.repeat(np.arange(25), 4)
+    values = {
+        f"data {n}": rng.normal(size=25)[people] + 0.3 * rng.normal(size=100) for n in range(300)
+    }
+    records = grouped(values, people.tolist())
+
+    def share_inside(records) -> float:
+        table = summarise(records, "mse")
+        return float(((table["low"] <= 0) & (0 <= table["high"])).mean())
+
+    assert 0.89 <= share_inside(records) <= 0.98, "25 resampled people give a little below 95 %"
+    assert share_inside(records.drop(columns="group")) < 0.8

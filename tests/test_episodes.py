@@ -234,6 +234,112 @@ def test_what_the_data_cannot_serve_is_said():
         draw_shots(tasks, 1, 1, seeded(0), support="temporal")
 
 
+class Apart:
+    """Four users of 3 to 9 rows at times of their own, some of which may be asked; sizes, and a draw from them."""
+
+    def __init__(self, seed: int, order: str):
+        rng = np.random.default_rng(seed)
+        user = np.repeat(np.arange(4), rng.integers(3, 10, 4))
+        table = pd.DataFrame({"user": user, "item": np.arange(len(user)), "rating": 3.0})
+        table["timestamp"] = rng.integers(0, 12, len(user))
+        self.tasks = user_tasks(Shop(table))
+        self.may_ask = torch.from_numpy(rng.random(len(user)) < 0.5)
+        self.n_shots, self.more, self.n_query, self.min_query = rng.integers(
+            0, [3, 2, 4, 2]
+        ).tolist()
+        self.n_query, self.min_query = self.n_query + 1, self.min_query + 1
+        self.order, self.seed = order, seed
+
+    def draw(self, n_shots: int):
+        """Examples without an eligible task are left out."""
+        try:
+            return draw_shots(
+                self.tasks, n_shots, self.n_query, seeded(self.seed), self.order,
+                reserve=self.n_shots + self.more, min_query=self.min_query, may_ask=self.may_ask,
+            )  # fmt: skip
+        except InputError:
+            assume(False)
+
+    def sides(self):
+        """Of every task drawn: its rows, its support, its query, as sets."""
+        draw = self.draw(self.n_shots)
+        owns = (own_rows(self.tasks, place) for place in draw.tasks.tolist())
+        yield from zip(owns, row_sets(draw.support), row_sets(draw.query), strict=True)
+
+
+@st.composite
+def aparts(draw, *orders: str) -> Apart:
+    return Apart(
+        draw(st.integers(0, 9_999)), draw(st.sampled_from(orders or ["random", "temporal"]))
+    )
+
+
+@given(aparts())
+def test_the_query_is_of_rows_that_may_be_asked_and_the_support_of_the_others(apart):
+    for own, support, query in apart.sides():
+        assert support | query <= own
+        assert len(support) == apart.n_shots
+        assert all(apart.may_ask[row] for row in query)
+        assert not any(apart.may_ask[row] for row in support)
+        assert min(apart.min_query, apart.n_query) <= len(query) <= apart.n_query
+        able = sum(apart.may_ask[row].item() for row in own)
+        if apart.order == "random":
+            assert len(query) == min(apart.n_query, able)
+        assert len(own) - able >= apart.n_shots + apart.more
+
+
+@given(aparts("random"))
+def test_drawn_apart_just_the_tasks_with_enough_of_both_take_part(apart):
+    chosen = set(apart.draw(apart.n_shots).tasks.tolist())
+    for place in range(4):
+        asked = [apart.may_ask[row].item() for row in own_rows(apart.tasks, place)]
+        known = len(asked) - sum(asked)
+        able = known >= apart.n_shots + apart.more
+        able = able and sum(asked) >= min(apart.min_query, apart.n_query)
+        assert (place in chosen) == able
+
+
+@given(aparts("temporal"))
+def test_rows_that_may_be_asked_are_never_older_than_the_support(apart):
+    for own, support, query in apart.sides():
+        times = {row: apart.tasks.times[row].item() for row in own}
+        last = max((times[row] for row in support), default=-np.inf)
+        assert all(times[row] >= last for row in query)
+        left = [times[row] for row in own if not apart.may_ask[row] and row not in support]
+        assert last <= min(left, default=np.inf), "the oldest of them are the support"
+
+
+@given(aparts())
+def test_drawn_apart_the_query_is_the_same_for_every_support_too(apart):
+    draw = apart.draw(apart.n_shots)
+    for fewer in range(apart.n_shots):
+        other = apart.draw(fewer)
+        assert torch.equal(other.tasks, draw.tasks)
+        assert torch.equal(other.query, draw.query)
+        assert torch.equal(other.support, draw.support[:, :fewer])
+
+
+def test_drawn_apart_by_hand():
+    tasks = timed(1, [1.0, 2, 3, 4, 5, 1], [10.0, 20, 30, 40, 50, 60])
+    may_ask = torch.tensor([True, False, False, True, False, True])
+    draw = draw_shots(tasks, 2, 5, seeded(0), support="temporal", may_ask=may_ask)
+    assert draw.support.tolist() == [[1, 2]]
+    assert draw.query.tolist() == [[3, 5, -1, -1, -1]], "row 0 came before the support"
+    draw = draw_shots(tasks, 0, 5, seeded(0), support="temporal", may_ask=may_ask)
+    assert draw.query.tolist() == [[0, 3, 5, -1, -1]]
+    shuffled = draw_shots(tasks, 2, 5, seeded(0), may_ask=may_ask)
+    assert sorted(shuffled.query[0].tolist()) == [-1, -1, 0, 3, 5]
+
+
+def test_nothing_to_ask_is_said():
+    tasks, none = many_tasks(3, 4), torch.zeros(12, dtype=torch.bool)
+    for may_ask in (none, ~none):
+        with pytest.raises(
+            InputError, match="no task has 2 behaviours for support and 1 more that"
+        ):
+            draw_shots(tasks, 2, 2, seeded(0), may_ask=may_ask)
+
+
 CLASSES = st.lists(st.sampled_from([2, 5, 7, 11]), min_size=1, max_size=30)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from made import seeded, shop_of, shops, tasks_of
 
 from fsl import InputError, Shop, item_tasks, scene_tasks, split_by_time, split_tasks, user_tasks
+from fsl.tasks import join
 
 KEYS = {user_tasks: ["user"], item_tasks: ["item"], scene_tasks: ["user", "scene"]}
 
@@ -351,3 +352,46 @@ def test_offsets_begin_at_zero_and_never_fall():
     tasks = tasks_of(("a", 1, 4), ("b", 1, 5), ("a", 2, 2))
     assert tasks.offsets.tolist() == [0, 2, 3]
     assert all(a <= b for a, b in pairwise(tasks.offsets.tolist()))
+
+
+@given(shops(scenes=True), st.sampled_from(list(KEYS)), st.integers(0, 9))
+def test_joining_the_parts_of_a_split_gives_the_whole_back(shop, make, seed):
+    tasks = make(shop)
+    train, validation, test = split_tasks(tasks, seeded(seed))
+    both = join(train, validation)
+    assert rows_by_subject(both) == rows_by_subject(train) | rows_by_subject(validation)
+    assert both.subjects.tolist() == train.subjects.tolist() + validation.subjects.tolist()
+    assert both.offsets.tolist()[-1] == both.n_rows == train.n_rows + validation.n_rows
+    everything = join(both, test)
+    assert rows_by_subject(everything) == rows_by_subject(tasks)
+    order = everything.subjects.argsort()
+    again = everything.subset(order)
+    for name in ("groups", "offsets", "objects", "targets", "rows"):
+        assert torch.equal(getattr(again, name), getattr(tasks, name))
+    assert (again.times is None) == (tasks.times is None)
+    if tasks.times is not None:
+        assert torch.equal(again.times, tasks.times)
+
+
+def test_what_was_counted_before_joining_is_counted_anew():
+    tasks = tasks_of(("a", 1, 4), ("a", 2, 2), ("b", 1, 5), ("c", 1, 1), ("c", 3, 2))
+    first, second = tasks.subset(torch.tensor([2])), tasks.subset(torch.tensor([0, 1]))
+    assert (first.sizes.tolist(), second.task_means.tolist()) == ([2], [3, 5])
+    both = join(first, second)
+    assert both.sizes.tolist() == [2, 2, 1]
+    assert both.task_means.tolist() == [1.5, 3, 5]
+    assert both.task_of_row.tolist() == [0, 0, 1, 1, 2]
+    nothing = tasks.subset(torch.tensor([], dtype=torch.long))
+    assert rows_by_subject(join(nothing, both)) == rows_by_subject(join(both, nothing))
+
+
+def test_only_parts_of_one_shop_are_joined():
+    shop = shop_of(("a", 1, 4), ("b", 2, 2))
+    others = [
+        item_tasks(shop),
+        tasks_of(("a", 1, 4), ("b", 3, 2)),
+        tasks_of(("a", 1, 4), ("z", 2, 2)),
+    ]
+    for other in others:
+        with pytest.raises(ValueError, match="only tasks of the same shop and kind can be joined"):
+            join(user_tasks(shop), other)
