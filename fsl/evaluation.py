@@ -27,7 +27,8 @@ METRICS = (
 )
 RULERS = ("random", "constant", "oracle")
 COLUMNS = ("learner", "partition", "n_shots", "seed", "group", "task", "metric", "value")
-ALL = 1_000_000  # as n_shots: everything else that the task did, however much that is
+ALL = 1_000_000  # as n_shots: everything else that the task did, up to MOST_KNOWN behaviours
+MOST_KNOWN = 100
 
 
 def evaluate(
@@ -50,7 +51,8 @@ def evaluate(
     (inputs, targets, mask) and the query's inputs; the query's targets stay here. tasks: the test tasks.
     n_shots: sizes of support; every size is judged on the same query rows, which follow the largest support, so
     tasks with fewer than max(n_shots) + min_query behaviours are left out, and of more than `max_tasks` a random
-    lot is judged. `ALL` among them is the warm reference: all else that the task did is support.
+    lot is judged. `ALL` among them is the warm reference: all else that the task did is support, its
+    first MOST_KNOWN behaviours where there are more.
     seeds: one draw of tasks, support and query for each.
     support: "random" or "temporal" (the task's first behaviours). metrics: mae, mse; accuracy, auc and ap, average
     precision (liked or not: a target above the middle of the scale); logloss (of labels; NaN for ratings), ndcg@k,
@@ -68,6 +70,10 @@ def evaluate(
     an unknown metric or predictions that are not finite, and InputError where no task has enough behaviours.
     """
     _check(learners, metrics, n_shots, seeds)
+    if ALL in n_shots and (support != "random" or may_ask is not None):
+        raise ValueError(
+            "all else as support would look ahead, or at what is new: random support of all rows only"
+        )
     n_shots, seeds = [int(k) for k in n_shots], [int(seed) for seed in seeds]
     frames, most = [], max((k for k in n_shots if k != ALL), default=0)
     for seed, k in product(seeds, n_shots):
@@ -78,6 +84,7 @@ def evaluate(
         )
         if k == ALL:
             draw = everything_else(tasks, draw)
+            draw = draw._replace(support=draw.support[:, :MOST_KNOWN])
         episode, ids = gather(tasks, draw), tasks.subject_ids[tasks.subjects[draw.tasks].numpy()]
         for name, scores, variance in _predictions(learners, tasks, draw, episode, expected, seed):
             if not scores[episode.query.mask].isfinite().all():

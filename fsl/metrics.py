@@ -122,7 +122,7 @@ def auc(scores: Tensor, is_positive: Tensor, weight: Tensor | None = None) -> Te
 
 
 def pairwise_auc(scores: Tensor, is_positive: Tensor, mask: Tensor | None = None) -> Tensor:
-    """`auc` of every task by itself, NaN where one of the two classes is missing. [n_tasks, n] -> [n_tasks], float64."""
+    """`auc` of every task by itself, NaN where a class is missing. [n_tasks, n] -> [n_tasks], float64."""
     real = torch.ones_like(is_positive) if mask is None else mask
     positive, negative = (is_positive & real).double(), (~is_positive & real).double()
     ahead = scores[:, :, None] - scores[:, None, :]

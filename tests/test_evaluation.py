@@ -10,7 +10,7 @@ import torch
 from made import grid_tasks, seeded, shop_of, tasks_of
 
 from fsl import InputError, evaluate, ndcg, scene_tasks, simulate_shop, split_tasks, user_tasks
-from fsl.evaluation import METRICS, RULERS, feasible
+from fsl.evaluation import ALL, METRICS, RULERS, feasible
 from fsl.learners import FoldIn, GlobalMean, ItemEffect, ShrunkBias, SupportMean
 
 COLUMNS = ["learner", "partition", "n_shots", "seed", "group", "task", "metric", "value"]
@@ -426,3 +426,9 @@ def test_feasible_takes_different_whole_numbers(shots):
 def test_feasible_has_no_answer_for_no_tasks():
     with pytest.raises(InputError, match="half of the 0 users"):
         feasible(sized(6).subset(torch.tensor([], dtype=torch.long)), (1,))
+
+
+@pytest.mark.parametrize("change", [{"support": "temporal"}, {"may_ask": torch.ones(100).bool()}])
+def test_everything_else_as_support_does_not_look_ahead(change):
+    with pytest.raises(ValueError, match="look ahead"):
+        evaluate({}, ten_by_ten(), (1, ALL), 3, **change)

@@ -40,6 +40,12 @@ SIMPLE = {
     "UserKNN": learners.UserKNN,
     "FoldIn": learners.FoldIn,
     "Siamese": lambda: learners.Siamese(n_embedding=4, n_hidden=16, n_steps=20),
+    "ObjectKNN": learners.ObjectKNN,
+    "EmpiricalBayes": lambda: learners.EmpiricalBayes(2, 2),
+    "AttentiveBayes": lambda: learners.AttentiveBayes(2, 1, 2, 1, n_hidden=8, n_iterations=5),
+    "RidgeOnStatistics": learners.RidgeOnStatistics,
+    "TreesOnFeatures": lambda: learners.TreesOnFeatures(4, 10),
+    "PreferenceGP": lambda: learners.PreferenceGP(n_iterations=2),
     "Selected": lambda: learners.Selected(
         [learners.ShrunkBias(user_shrinkage=s) for s in (1.0, 3.0)]
     ),
@@ -90,7 +96,13 @@ def test_the_battery_leaves_no_learner_out():
     for_classes_alone = {"ProtoMAML", "SiameseNearest"}  # `test_methods` has them
     family = {kind.__name__ for kind in FAMILY.values()}
     interfaces = {"Learner", "Method", "Recommender"}
-    assert known == set(SIMPLE) | family | for_classes_alone | interfaces
+    for_ranking = {
+        "EASE",
+        "ItemKNN",
+        "SetRanker",
+        "ItemPosterior",
+    }  # `test_ranking_learners`, `test_new_items`
+    assert known == set(SIMPLE) | family | for_classes_alone | interfaces | for_ranking
 
 
 @everyone

@@ -68,6 +68,8 @@ class ObjectKNN(Learner):
 def _cosines(residuals, met, shrinkage: float) -> scipy.sparse.csr_matrix:
     """Shrunk cosines over common subjects of the columns of two CSR matrices of one pattern, [n_objects, n_objects]."""
     dot, common = (residuals.T @ residuals).tocoo(), (met.T @ met).tocsr()
+    if dot.nnz == 0:  # nobody deviates from anything
+        return scipy.sparse.csr_matrix(dot.shape)
     squares = (residuals.power(2).T @ met).tocsr()  # of the row's object, over common subjects
     own = np.asarray(squares[dot.row, dot.col]).ravel()
     other = np.asarray(squares[dot.col, dot.row]).ravel()

@@ -81,7 +81,10 @@ def simple_entries(budget: int = 4, roster: str = "all") -> list[Entry]:
             [(8, 100), (16, 200), (4, 100), (16, 100)],
         ),
     }
-    entries = [Entry(name, lambda seed, kind=kind: kind()) for name, kind in plain.items()]
+    entries = [
+        _chosen(name, [lambda seed, kind=kind: kind()], budget, refit=True)
+        for name, kind in plain.items()
+    ]
     entries += [
         _chosen(name, [lambda seed, make=make, a=a: make(*a) for a in grid], budget, refit=True)
         for name, (make, grid) in grids.items()
