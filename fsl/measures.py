@@ -42,10 +42,9 @@ def _mse(judged: Judged) -> Tensor:
 
 
 def _accuracy(judged: Judged) -> Tensor:
-    """The share of query rows told right as liked or not; a score in the very middle is right by half."""
-    middle = sum(judged.scale) / 2
-    said = (judged.scores > middle).double() + 0.5 * (judged.scores == middle)
-    return masked_mean(torch.where(judged.liked, said, 1 - said), judged.query.mask)
+    """The share of query rows told right as liked or not: a score, like a target, is a like above the middle."""
+    right = (judged.scores > sum(judged.scale) / 2) == judged.liked
+    return masked_mean(right.double(), judged.query.mask)
 
 
 def _auc(judged: Judged) -> Tensor:

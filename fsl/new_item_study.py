@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import torch
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from fsl.compare import N_BOOTSTRAP, Interval
+from fsl.content import content_words as content_words
 from fsl.data import Shop
-from fsl.errors import InputError
 from fsl.histories import ordered_within_days
 from fsl.launches import Launches, launches
 from fsl.ranking_metrics import against_sample, hit_rate, mrr, places, ranking_ndcg
@@ -37,29 +36,6 @@ def timed_item_tasks(shop: Shop, seed: int = 0) -> Tasks:
 def before(tasks: Tasks, moment: float) -> Tasks:
     """The behaviours before a moment, all tasks and all places kept: what a fit at that moment may see."""
     return tasks.subset(torch.arange(len(tasks)), tasks.times < moment)
-
-
-def content_words(shop: Shop, ids: pd.Index, least: int = 3) -> csr_matrix:
-    """The text columns of a shop's items as words: CSR of 0 and 1, [n_ids, n_words].
-
-    A value "Cases > Basic Cases" is three words, itself and its two parts; no value is a word too. Words of fewer than
-    `least` items are left out. `fsl.features.encode` stops at 40 columns for each, which is 40 of 206 categories here.
-    Names are no words, and nothing of the behaviour is looked at.
-    """
-    if shop.items is None:
-        raise InputError(f"{shop.name}: content needs a table of items, and there is none")
-    items = shop.items.set_index("item").reindex(ids)
-    words = [_words_of(items[c]) for c in items.columns if c not in ("name", "title")]
-    pairs = pd.concat(words, ignore_index=True).drop_duplicates()
-    pairs = pairs[pairs.groupby("word")["row"].transform("size") >= least]
-    columns, found = pd.factorize(pairs["word"], sort=True)
-    return csr_matrix((np.ones(len(pairs)), (pairs["row"], columns)), (len(ids), len(found)))
-
-
-def _words_of(column: pd.Series) -> pd.DataFrame:
-    text = column.astype("string").str.strip().str.casefold().fillna("").reset_index(drop=True)
-    parts = pd.concat([text, text.str.split(" > ").explode()])
-    return pd.DataFrame({"row": parts.index, "word": f"{column.name}=" + parts.astype(str)})
 
 
 def judge_launches(

@@ -554,7 +554,7 @@ def test_intervals_hold_what_they_promise():
 
     def share_inside(records) -> float:
         table = summarise(records, "mse")
-        return float(((table["low"] <= 0) & (0 <= table["high"])).mean())
+        return float(((table["low"] <= 0) & (table["high"] >= 0)).mean())
 
     assert 0.89 <= share_inside(records) <= 0.98, "25 resampled people give a little below 95 %"
     assert share_inside(records.drop(columns="group")) < 0.8

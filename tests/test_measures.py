@@ -88,7 +88,7 @@ def test_errors_are_of_what_the_scale_allows():
     assert one("mse", [[9.0, 0.0, 3.0]], [[4, 2, 5]]) == pytest.approx((1 + 1 + 4) / 3)
 
 
-def test_accuracy_agrees_with_scikit_learn_where_no_score_is_in_the_middle():
+def test_accuracy_agrees_with_scikit_learn():
     these = some()
     these = these._replace(scores=these.scores + 0.01)
     expected = [accuracy_score(y > 3, s > 3) for s, y in rows(these)]
@@ -96,7 +96,7 @@ def test_accuracy_agrees_with_scikit_learn_where_no_score_is_in_the_middle():
 
 
 def test_a_score_in_the_very_middle_is_right_by_half_and_labels_have_a_middle_too():
-    assert one("accuracy", [[3.0, 3.0, 4.0, 2.0]], [[5, 1, 5, 5]]) == 0.5
+    assert one("accuracy", [[3.0, 3.0, 4.0, 2.0]], [[5, 1, 5, 5]]) == 0.5  # the middle is no like
     assert one("accuracy", [[0.4, 0.6, 0.9]], [[0, 1, 0]], scale=(0, 1)) == pytest.approx(2 / 3)
     assert one("auc", [[0.4, 0.6, 0.9]], [[0, 1, 0]], scale=(0, 1)) == 0.5
 

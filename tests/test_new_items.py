@@ -13,6 +13,7 @@ from made import seeded, shop_of
 from scipy.sparse import csr_matrix
 
 from fsl import Examples, InputError, Shop, item_tasks
+from fsl.content import content_words
 from fsl.histories import DAY, Log, month_start, ordered_within_days, weighted
 from fsl.launches import launches
 from fsl.learners.item_vectors import item_vectors
@@ -23,7 +24,6 @@ from fsl.learners.overlap import Overlap, log_votes
 from fsl.learners.posterior_score import Block, PosteriorScore, make_block
 from fsl.new_item_study import (
     before,
-    content_words,
     judge_launches,
     new_items_of,
     paired,

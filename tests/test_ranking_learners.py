@@ -9,8 +9,8 @@ import torch
 from made import seeded, shop_of
 
 import fsl
-from fsl import Examples, InputError, Shop, user_tasks
-from fsl.content import word_features
+from fsl import Examples, InputError, Shop, item_tasks, user_tasks
+from fsl.content import with_words
 from fsl.learners.blend import Blend
 from fsl.learners.catalogue import counts, met_matrix, z_scored
 from fsl.learners.cooccurrence import EASE, ContentNeighbours, ItemKNN, co_occurrences
@@ -248,16 +248,21 @@ def test_content_neighbours_know_objects_that_nobody_met_and_want_content():
 
 
 def test_words_of_paths_and_whole_values_are_features():
-    table = pd.DataFrame(
+    items = pd.DataFrame(
         {
             "item": [1, 2, 3, 4],
             "brand": ["X", "x ", None, "Y"],
             "category": ["A > B", "A > C", "A > B", "B"],
         }
     )
-    features, names = word_features(table, pd.Index([4, 1, 2, 3]), least=2)
-    assert names == ["brand=x", "category=a", "category=a > b", "category=b"]  # "y", "c": one each
-    assert features.tolist() == [[0, 0, 0, 1], [1, 1, 1, 1], [1, 1, 0, 0], [0, 1, 1, 1]]
+    shop = shop_of(("a", 4), ("a", 1), ("b", 2), ("b", 3), names="user item", items=items)
+    tasks = with_words(user_tasks(shop, implicit=True), shop, least=2)
+    names = ["brand=x", "category=a", "category=a > b", "category=b"]  # "y", "c": one each
+    assert tasks.object_feature_names == names
+    found = [[1, 1, 1, 1], [1, 1, 0, 0], [0, 1, 1, 1], [0, 0, 0, 1]]
+    assert tasks.object_features.tolist() == found
+    with pytest.raises(ValueError, match="objects of item-tasks are users"):
+        with_words(item_tasks(shop, implicit=True), shop)
 
 
 def test_z_scores_and_blends():
@@ -431,6 +436,19 @@ def test_factors_of_other_moments_are_turned_towards_the_anchor():
     turned, plain = (Tables(half, now_of(tasks), anchor=x).factors for x in (anchor, None))
     torch.testing.assert_close(turned @ turned.T, plain @ plain.T, atol=1e-4, rtol=1e-4)
     assert (turned - anchor).norm() <= (plain - anchor).norm() + 1e-5
+
+
+def test_content_of_numbers_of_either_sign_gives_tables_that_fit_into_half_precision():
+    shop = tastes_shop(rated=True, timed=False)
+    numbers = {f"n{k}": np.random.default_rng(k).normal(size=30) for k in range(6)}
+    items = pd.DataFrame({"item": [f"i{n:02d}" for n in range(30)], **numbers})
+    tasks = user_tasks(Shop(shop.interactions, items=items))
+    assert (tasks.object_features < 0).any()
+    tables = Tables(tasks, None, likes=4.0)
+    most = float(counts(tasks).max().log1p())
+    assert tables.stats[:, -2].min() >= 0, "the popularity of alike objects"
+    assert tables.stats[:, -2].max() <= most
+    assert tables.pairs(asked([[0, 3]])).abs().max() < 100
 
 
 def test_refresh_takes_up_what_is_new_and_keeps_the_nets():

@@ -148,11 +148,11 @@ def test_the_warm_reference_and_who_stayed_out_are_left_out():
 def test_the_table_has_a_line_per_k():
     table = said({"EB": {1: 0, 5: 0}, "MAML": {1: -0.2, 5: 0.2}}, noise=0.01).table()
     assert table["K"].tolist() == ["1", "5"]
-    assert table["so the meta-learner"].tolist() == ["beats it", "loses to it"]
+    assert table["outcome"].tolist() == ["beats", "loses to"]
     assert table["best simple"].tolist() == ["EB 1.000", "EB 1.000"]
     assert table["best meta-learner"].tolist() == ["MAML 0.800", "MAML 1.200"]
     assert table["wins"].tolist() == ["100%", "0%"]
-    assert table["difference, 95 % interval"].iloc[0].startswith("-0.2000 [-0.2")
+    assert table["difference [95 %]"].iloc[0].startswith("-0.200 [-0.2")
 
 
 def test_the_order_of_records_changes_no_word():

@@ -116,6 +116,8 @@ def _days(objects: Tensor, age: Tensor, n: int, which: str) -> Tensor:
 
 
 def _mean_over(weights: Tensor, values: Tensor) -> Tensor:
+    """Mean by weights of either sign, as content of numbers has: it stays within the values. Without weights 0."""
+    weights = weights.abs()
     return weights @ values / weights.sum(1).clamp(min=1e-9)
 
 

@@ -1,6 +1,7 @@
 """The options of `fsl report`. What runs a report is imported then, so that --help is instant."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -52,9 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--jobs",
         type=_positive,
-        default=1,
         metavar="N",
-        help="notebooks run at once (numbers do not depend on it)",
+        help="notebooks run at once (numbers do not depend on it); default: 2 for the whole report, else 1",
     )
     add(
         "--out",
@@ -73,6 +73,11 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"wants a whole number above 0, not {text!r}")
     return number
+
+
+def _usual_jobs(args: argparse.Namespace) -> int:
+    """Two at once where everything is run, on two or more cores; chosen notebooks run one after another."""
+    return 1 if args.notebooks else min(2, os.cpu_count() or 1)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -97,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         options,
     )
     try:
-        return run_report(request, args.out, args.jobs, not args.no_input)
+        return run_report(request, args.out, args.jobs or _usual_jobs(args), not args.no_input)
     except KeyboardInterrupt:
         print("fsl: stopped; the earlier report is as it was", file=sys.stderr)
         return STOPPED

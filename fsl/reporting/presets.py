@@ -97,6 +97,26 @@ PRESETS: dict[str, Preset] = {
         full_minutes=12,
         needs_target=True,
     ),
+    "07_how_metrics_fool": Preset(
+        data=("ml-100k",),
+        report={"n_shots": 10},
+        full={
+            "n_folds": 5,
+            "n_draws": 3,
+            "n_parts": 10,
+            "n_asked": 3,
+            "n_nets": 2,
+            "new_users_data": "amazon-phones",
+        },
+        full_minutes=60,
+        needs_target=True,
+    ),
+    "08_new_phone": Preset(
+        data=("simulated", "ml-100k"),
+        full={"launches": "amazon-phones"},
+        full_minutes=3,
+        needs_target=True,
+    ),
 }
 DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)
 
