@@ -2,6 +2,9 @@
 
 Who competes, with which settings to choose from (at most nine each), and how they are judged. Knows learners and
 judges; knows no table. Settings are chosen on validation users alone: other people, or the months before the cut.
+
+The set ranker itself was designed on validation users of two of the five folds of ml-100k, who are test users in other
+folds; its settings are chosen anew in every fold.
 """
 
 from collections.abc import Callable, Mapping, Sequence
