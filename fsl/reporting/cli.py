@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="set a notebook's parameter",
     )
     add("--seed", type=int, metavar="N", help="the same as -p seed=N")
-    add("--quick", action="store_true", help="small sizes: two to three minutes")
+    add("--quick", action="store_true", help="small sizes: two to four minutes")
     add(
         "--full",
         action="store_true",
