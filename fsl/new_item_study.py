@@ -3,8 +3,8 @@
 Looks inside no learner. Learners are fitted on what lies before the period; while it runs they follow the log, of which
 each question lets them see what is strictly before its moment; tables and vectors are refreshed at each month's start.
 
-On amazon-phones the overlap terms of `ItemPosterior` were added after a first look at the months of 2014, on the word of
-the months before them: what it gains there over the fold-in is not of months that nobody had seen.
+On amazon-phones the overlap terms of `ItemPosterior` were added after a first look at the months of 2014, on the word
+of the months before them: what it gains there over the fold-in is not of months that nobody had seen.
 """
 
 from collections.abc import Mapping, Sequence

@@ -73,7 +73,9 @@ class OnStatistics(Learner):
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "OnStatistics":
         self.x, self.z = tasks.object_features, tasks.subject_features
-        self.spread = float(self.x.var(0, correction=0).sum().clamp(min=1e-9)) if self.x.numel() else 1
+        self.spread = (
+            float(self.x.var(0, correction=0).sum().clamp(min=1e-9)) if self.x.numel() else 1
+        )
         self.mean = tasks.targets.mean()
         self.effects = ObjectEffects(tasks, self.item_shrinkage)
         features, residuals = self.training_table(tasks)
