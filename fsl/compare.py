@@ -264,23 +264,6 @@ def cheapest_as_good(
     return winner
 
 
-def contests(
-    records: pd.DataFrame, baselines: Sequence[str], contenders: Sequence[str], metric: str
-) -> pd.DataFrame:
-    """A table of contests, a line per partition and K, with the cheapest method as good as the best of all.
-
-    baselines and contenders are listed from cheap to costly.
-    """
-    lines = []
-    for (partition, k), part in records.groupby(["partition", "n_shots"], sort=False):
-        found = contest(part, baselines, contenders, metric, k)
-        enough = cheapest_as_good(part, [*baselines, *contenders], metric, k)
-        names = {"best simple": found.baseline, "best meta-learner": found.contender}
-        gap = {"meta-learner minus simple": f"{found.gap:+}"}
-        lines.append({"partition": partition, "K": k, "enough": enough, **names, **gap})
-    return pd.DataFrame(lines)
-
-
 def differences(records: pd.DataFrame, reference: str, metric: str) -> pd.DataFrame:
     """`paired_difference` of every learner to `reference` at every K: columns learner, n_shots, value, low, high."""
     rows = [

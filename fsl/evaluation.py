@@ -158,23 +158,27 @@ def _predictions(learners, tasks: Tasks, draw: Draw, episode: Episode, expected,
     )
     yield "oracle", truth.float(), None
     for name, learner in learners.items():
-        with torch.no_grad():
-            own_copy = Examples(*(side.clone() for side in episode.support))
-            scores, variance = predicted(learner, own_copy, query.inputs.clone())
-        if scores.shape != query.targets.shape:
-            raise ValueError(
-                f"{name} predicts {tuple(scores.shape)}, expected {tuple(query.targets.shape)}"
-            )
+        scores, variance = predicted(name, learner, episode.support, query.inputs)
         yield name, scores, variance
 
 
-def predicted(learner, support: Examples, query_inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-    """What a learner predicts, and its variance where it has a `distribution`."""
+@torch.no_grad()
+def predicted(
+    name: str, learner, support: Examples, query_inputs: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """What a learner predicts of copies of its own, and its variance where it has a `distribution`.
+
+    Raises ValueError, with `name`, for predictions of another shape than [n_tasks, n_query].
+    """
+    support, asked = Examples(*(side.clone() for side in support)), query_inputs.clone()
     known = getattr(learner, "distribution", None)
-    found = None if known is None else known(support, query_inputs)
-    if found is not None:
-        return found
-    return torch.as_tensor(learner.predict(support, query_inputs)), None
+    found = None if known is None else known(support, asked)
+    if found is None:
+        found = torch.as_tensor(learner.predict(support, asked)), None
+    if found[0].shape != query_inputs.shape[:2]:
+        expected = tuple(query_inputs.shape[:2])
+        raise ValueError(f"{name} predicts {tuple(found[0].shape)}, expected {expected}")
+    return found
 
 
 def records_of(

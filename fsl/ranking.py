@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fsl.episodes import Draw, Examples, draw_shots
+from fsl.episodes import Draw, draw_shots
 from fsl.errors import InputError
-from fsl.evaluation import _whole_numbers, records_of
+from fsl.evaluation import _whole_numbers, predicted, records_of
 from fsl.questions import Question, questions
 from fsl.ranking_judge import METRICS, Judge, parsed
 from fsl.tasks import Tasks
@@ -138,11 +138,7 @@ def _scores(learners, question: Question):
     yield "random", torch.zeros(shape)
     yield "oracle", question.is_relevant().float()
     for name, learner in learners.items():
-        with torch.no_grad():
-            support = Examples(*(side.clone() for side in question.support))
-            scores = torch.as_tensor(learner.predict(support, question.query_inputs.clone()))
-        if scores.shape != shape:
-            raise ValueError(f"{name} predicts {tuple(scores.shape)}, expected {tuple(shape)}")
+        scores, _ = predicted(name, learner, question.support, question.query_inputs)
         yield name, scores
 
 
