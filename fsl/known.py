@@ -125,7 +125,7 @@ SOURCES = {
             {"images": 4_840, "characters": 242, "alphabets": 8, "one-shot runs": 20},
             OMNIGLOT,
             kind="images",
-            read_by="fsl.omniglot",
+            read_by="fsl.characters.omniglot",
         ),
         Source(
             "fewrel",
@@ -134,7 +134,7 @@ SOURCES = {
             {"sentences": 11_200, "relations": 16},
             FEWREL,
             kind="texts",
-            read_by="fsl.fewrel",
+            read_by="fsl.texts.fewrel",
         ),
         Source(
             "simulated-characters",
@@ -143,7 +143,7 @@ SOURCES = {
             {"images": 2_800, "characters": 140, "alphabets": 10},
             simulated=True,
             kind="images",
-            read_by="fsl.simulated_characters",
+            read_by="fsl.characters.simulated",
         ),
     )
 }

@@ -33,7 +33,8 @@ def load(name: str, *, timeout: float = fetch.SECONDS, **options) -> Shop:
 def files_of(name: str, *, timeout: float = fetch.SECONDS) -> dict[str, Path]:
     """The files of a known source by their names, each with the sha256 that is meant; none of what is simulated.
 
-    For "omniglot" and "fewrel", which `fsl.omniglot` and `fsl.fewrel` read. Files are looked for as `load` does.
+    For "omniglot" and "fewrel", which `fsl.characters.omniglot` and `fsl.texts.fewrel` read.
+    Files are looked for as `load` does.
     Raises InputError if they cannot be had within `timeout` seconds.
     """
     return fetch.fetch(name, find_source(name).files, timeout)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import seeded
 
-from fsl.augment import Averaged, Overlay, Warp, centred, rotations
+from fsl.characters.augment import Averaged, Overlay, Warp, centred, rotations
 from fsl.class_tasks import ClassSampler, ClassTasks
 
 STILL = Warp(rotation=0, shear=0, scale=0, shift=0, elastic=0)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from made import seeded
 
 from fsl import InputError
+from fsl.characters.variable_sampler import VariableSampler
 from fsl.class_tasks import ClassSampler, ClassTasks
-from fsl.variable_sampler import VariableSampler
 
 
 def tasks_of(sizes: list[int], groups: list[int] | None = None, seed: int = 0) -> ClassTasks:

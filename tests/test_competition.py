@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from fsl import InputError, Shop
-from fsl.competition import Entry, compete
+from fsl.cold_start.competition import Entry, compete
+from fsl.cold_start.partitions import partition
 from fsl.episodes import sample_episode
 from fsl.evaluation import ALL, RULERS
 from fsl.learners import GlobalMean, ItemEffect, Learner, Selected, ShrunkBias, recommender
 from fsl.learners.empirical_bayes import EmpiricalBayes
 from fsl.learners.roster import SHORT, meta_entries, simple_entries
-from fsl.partitions import partition
 from fsl.tasks import join
 
 

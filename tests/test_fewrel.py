@@ -15,10 +15,10 @@ from fsl.class_evaluation import accuracy
 from fsl.compare import paired_difference
 from fsl.episodes import Examples
 from fsl.evaluation import COLUMNS, RULERS
-from fsl.fewrel import Sentence, around, masked, read_fewrel, whole
-from fsl.fewrel_tasks import disjoint_rows, fewrel_records, fewrel_table
 from fsl.learners.text import TfidfPrototypes
 from fsl.reading import fetch
+from fsl.texts.fewrel import Sentence, around, masked, read_fewrel, whole
+from fsl.texts.fewrel_tasks import disjoint_rows, fewrel_records, fewrel_table
 
 TOKENS = ["The", "Old", "Bridge", "\n", "crosses", "the", "wide", "Wye", ",", "says", "Wye", "."]
 BRIDGE = {"tokens": TOKENS, "h": ["old bridge", "Q1", [[1, 2]]], "t": ["wye", "Q2", [[7], [10]]]}

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from fsl import fooling_plots
+from fsl.ranking import fooling_plots
 
 
 @pytest.fixture

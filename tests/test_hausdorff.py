@@ -13,8 +13,8 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from fsl import InputError
-from fsl.hausdorff import hausdorff_distances, ink, modified_hausdorff
-from fsl.omniglot import read_runs
+from fsl.characters.hausdorff import hausdorff_distances, ink, modified_hausdorff
+from fsl.characters.omniglot import read_runs
 
 RUNS = Path(os.environ.get("FSL_DATA", ".")) / "omniglot" / "all_runs.zip"
 

@@ -8,8 +8,8 @@ import torch
 from made import seeded, shop_of
 
 from fsl import InputError, draw_shots, item_tasks, simulate_shop
-from fsl.launch_plots import by_shots, fan, list_table, panels, told
-from fsl.launch_value import (
+from fsl.launches.plots import by_shots, fan, list_table, panels, told
+from fsl.launches.value import (
     Audience,
     customers,
     judge_shown,

@@ -8,16 +8,17 @@ import torch
 from made import seeded
 
 import fsl
-from fsl import Shop, competition, draw_shots, evaluate, gather
+from fsl import Shop, draw_shots, evaluate, gather
+from fsl.cold_start import competition
+from fsl.cold_start.competition import Entry, compete
+from fsl.cold_start.partitions import partition
+from fsl.cold_start.verdict import verdict
 from fsl.compare import against
-from fsl.competition import Entry, compete
 from fsl.episodes import Examples
 from fsl.learners import GlobalMean, ItemEffect, Siamese, UserKNN
 from fsl.learners.attentive import AttentiveBayes
 from fsl.learners.roster import meta_entries, simple_entries
-from fsl.partitions import partition
 from fsl.tasks import join
-from fsl.verdict import verdict
 
 FEWER = {
     "n_trees": 8,

@@ -10,13 +10,13 @@ from made import seeded
 from torch import nn
 
 from fsl import Episode, Examples
+from fsl.characters.variable_sampler import VariableSampler
 from fsl.class_tasks import ClassSampler, ClassTasks
 from fsl.convnets import ConvNet
 from fsl.learners import Method, image_method, sine_method
 from fsl.learners.family import CLOSED_FORM, GRADIENT, METRIC
 from fsl.sinusoid import SineTasks
 from fsl.training import EpisodicTrainer
-from fsl.variable_sampler import VariableSampler
 
 N_WAY, N_CLASSES = 4, 24
 

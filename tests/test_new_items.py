@@ -14,21 +14,21 @@ from scipy.sparse import csr_matrix
 
 from fsl import Examples, InputError, Shop, item_tasks
 from fsl.content import content_words
-from fsl.histories import DAY, Log, month_start, ordered_within_days, weighted
-from fsl.launches import launches
-from fsl.learners.item_vectors import item_vectors
-from fsl.learners.launching import LaunchLearner, Shots
-from fsl.learners.new_item_baselines import FoldInNewItems, NewItemNeighbours, Youngest
-from fsl.learners.new_items import ItemPosterior
-from fsl.learners.overlap import Overlap, log_votes
-from fsl.learners.posterior_score import Block, PosteriorScore, make_block
-from fsl.new_item_study import (
+from fsl.launches.histories import DAY, Log, month_start, ordered_within_days, weighted
+from fsl.launches.protocol import launches
+from fsl.launches.study import (
     before,
     judge_launches,
     new_items_of,
     paired,
     timed_item_tasks,
 )
+from fsl.learners.item_vectors import item_vectors
+from fsl.learners.launching import LaunchLearner, Shots
+from fsl.learners.new_item_baselines import FoldInNewItems, NewItemNeighbours, Youngest
+from fsl.learners.new_items import ItemPosterior
+from fsl.learners.overlap import Overlap, log_votes
+from fsl.learners.posterior_score import Block, PosteriorScore, make_block
 
 JANUARY = pd.Timestamp("2014-01-01").timestamp()
 N_TASTES, N_OLD, N_NEW = 4, 40, 60

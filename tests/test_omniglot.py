@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from fsl import InputError
-from fsl.omniglot import read_background, read_runs
+from fsl.characters.omniglot import read_background, read_runs
 
 FOLDER = Path(os.environ.get("FSL_DATA", ".")) / "omniglot"
 published = pytest.mark.skipif(

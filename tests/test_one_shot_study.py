@@ -4,13 +4,9 @@ import pandas as pd
 import pytest
 import torch
 
-from fsl import one_shot_study
-from fsl.augment import rotations
-from fsl.class_evaluation import judge_classes
-from fsl.class_tasks import ClassSampler, ClassTasks
-from fsl.errors import InputError
-from fsl.evaluation import RULERS
-from fsl.one_shot_plans import (
+from fsl.characters import study as one_shot_study
+from fsl.characters.augment import rotations
+from fsl.characters.plans import (
     BEST,
     METHODS,
     Hausdorff,
@@ -21,8 +17,8 @@ from fsl.one_shot_plans import (
     plain_entry,
     plain_method,
 )
-from fsl.one_shot_study import floor_records, open_characters, run_study
-from fsl.one_shot_tables import (
+from fsl.characters.study import floor_records, open_characters, run_study
+from fsl.characters.tables import (
     error_table,
     errors,
     errors_by_task,
@@ -32,6 +28,10 @@ from fsl.one_shot_tables import (
     on_features,
     one_to_one,
 )
+from fsl.class_evaluation import judge_classes
+from fsl.class_tasks import ClassSampler, ClassTasks
+from fsl.errors import InputError
+from fsl.evaluation import RULERS
 from fsl.reporting.presets import PRESETS
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from made import seeded, shop_of
 
 from fsl import InputError, Shop, draw_shots
-from fsl.partitions import NAMES, partition, possible
+from fsl.cold_start.partitions import NAMES, partition, possible
 
 SCENES = ("live", "store", "web")
 TIMED = "user item rating timestamp"

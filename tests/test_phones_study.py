@@ -5,10 +5,10 @@ import pytest
 from made import tasks_of
 
 from fsl import simulate_shop, user_tasks
+from fsl.cold_start.phones import GP, RIDGE, contenders, phones_study, without_copies
 from fsl.learners import GlobalMean, RidgeOnFeatures
 from fsl.learners.gaussian_process import PreferenceGP
 from fsl.learners.inner_folds import SelectedByFolds
-from fsl.phones_study import GP, RIDGE, contenders, phones_study, without_copies
 
 
 class Watched(GlobalMean):

@@ -15,8 +15,7 @@ import fsl
 from fsl import InputError, Shop, item_tasks, user_tasks
 from fsl.compare import per_task
 from fsl.learners.popularity import MostPopular
-from fsl.ranking import METRICS, rank
-from fsl.ranking_metrics import (
+from fsl.ranking.metrics import (
     against_sample,
     hit_rate,
     in_top,
@@ -26,7 +25,8 @@ from fsl.ranking_metrics import (
     ranking_ndcg,
     recall,
 )
-from fsl.refresh import before, first_seen, months, rank_refreshed
+from fsl.ranking.rank import METRICS, rank
+from fsl.ranking.refresh import before, first_seen, months, rank_refreshed
 
 DAY = 86_400.0
 MEASURES = {
@@ -303,7 +303,7 @@ def test_parts_of_bounded_memory_give_the_same_as_all_at_once(monkeypatch):
     tasks = user_tasks(random_shop(), implicit=True)
     learners, popularity = {"pop": MostPopular().fit(tasks)}, torch.arange(40)
     whole = rank(learners, tasks, (3,), popularity=popularity)
-    monkeypatch.setattr("fsl.questions._CELLS_AT_ONCE", 40 * 7)
+    monkeypatch.setattr("fsl.ranking.questions._CELLS_AT_ONCE", 40 * 7)
     parts = rank(learners, tasks, (3,), popularity=popularity)
     pd.testing.assert_frame_equal(whole.records, parts.records)
     pd.testing.assert_frame_equal(whole.catalogue, parts.catalogue)

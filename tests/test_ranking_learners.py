@@ -21,8 +21,8 @@ from fsl.learners.ranking_episodes import others_and_fold, past_and_next
 from fsl.learners.ranking_net import Lesson, SetNet, each_loss, softmax_loss
 from fsl.learners.ranking_tables import N_FACTORS, Tables, now_of
 from fsl.learners.set_ranker import SetRanker
-from fsl.ranking import rank
-from fsl.ranking_choice import SelectedByRank
+from fsl.ranking.choice import SelectedByRank
+from fsl.ranking.rank import rank
 
 DAY = 86_400.0
 SMALL = dict(shots=(2,), n_moments=3, n_asked=60, n_epochs=2, n_columns=20)

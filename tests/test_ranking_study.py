@@ -6,7 +6,7 @@ import pytest
 from made import seeded
 
 from fsl import InputError, Shop, split_tasks, user_tasks
-from fsl.ranking_study import (
+from fsl.ranking.contests import (
     BASELINES,
     META_LEARNERS,
     N_VALIDATION,
@@ -15,7 +15,7 @@ from fsl.ranking_study import (
     new_users_contest,
     user_cold_contest,
 )
-from fsl.refresh import first_seen, rank_refreshed
+from fsl.ranking.refresh import first_seen, rank_refreshed
 
 DAY = 86_400.0
 METRICS = ("ndcg@10", "hr@10/99")
@@ -105,7 +105,7 @@ def test_a_hundred_users_choose_or_a_fifth_of_a_small_shop(monkeypatch, n, expec
         seen.append([len(part) for part in split])
         return {}
 
-    monkeypatch.setattr("fsl.ranking_study.fitted_for_sets", watch)
+    monkeypatch.setattr("fsl.ranking.contests.fitted_for_sets", watch)
     lines = []
     user_cold_contest(user_tasks(shop(n)), 4.0, [0], 3, (0,), METRICS, report=lines.append)
     assert seen == [[round(0.8 * n) - expected, expected, n - round(0.8 * n)]]
@@ -143,7 +143,7 @@ def test_choosing_does_not_look_behind_the_cut_and_says_what_it_has(monkeypatch)
         shown.append((known, span))
         return rank_refreshed(learners, known, *span, **options)
 
-    monkeypatch.setattr("fsl.ranking_study.rank_refreshed", watch)
+    monkeypatch.setattr("fsl.ranking.contests.rank_refreshed", watch)
     learners = chosen_in_time(tasks, start, end, 2, TIMED)
     assert len(shown) == 4  # kNN, blends, ALS, set rankers
     for known, span in shown:

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from fsl.characters.simulated import simulated_characters
 from fsl.class_tasks import ClassSampler, ClassTasks
 from fsl.errors import InputError
 from fsl.known import SOURCES
-from fsl.simulated_characters import simulated_characters
 
 
 @pytest.fixture(scope="module")

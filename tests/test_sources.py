@@ -229,7 +229,7 @@ def test_files_of_what_is_no_shop(web, monkeypatch):
 def test_invented_characters_need_no_file_and_are_no_shop(web):
     name = "simulated-characters"
     assert sources.files_of(name) == {}
-    said = f"{name} is images, not a shop, expected one of {SHOPS} (fsl.simulated_characters makes {name})."
+    said = f"{name} is images, not a shop, expected one of {SHOPS} (fsl.characters.simulated makes {name})."
     for attempt in (fsl.load, fsl.open_shop, functools.partial(fsl.load, n_users=3)):
         with pytest.raises(InputError) as caught:
             attempt(name)

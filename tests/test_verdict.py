@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from fsl import InputError
+from fsl.cold_start.verdict import Verdict, shots_in_words, verdict
 from fsl.compare import against
 from fsl.evaluation import ALL
-from fsl.verdict import Verdict, shots_in_words, verdict
 
 N = 60
 

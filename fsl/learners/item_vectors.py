@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse.linalg import svds
 
-from fsl.histories import Log
+from fsl.launches.histories import Log
 
 _RARE = 3.0  # behaviours added to an item's count, so that rare items are not blown up
 _RIDGE = 3.0

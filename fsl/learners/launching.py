@@ -13,8 +13,8 @@ from torch import Tensor
 
 from fsl.episodes import Examples
 from fsl.errors import InputError
-from fsl.histories import DAY, Log, month_start
-from fsl.launches import Launches, launches
+from fsl.launches.histories import DAY, Log, month_start
+from fsl.launches.protocol import Launches, launches
 from fsl.learners.base import Learner, mask_of
 from fsl.tasks import Tasks
 

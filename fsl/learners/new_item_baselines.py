@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsl.histories import Log
+from fsl.launches.histories import Log
 from fsl.learners.launching import LaunchLearner, Period, Shots, ages
 from fsl.learners.new_items import ItemPosterior
 from fsl.learners.overlap import Overlap, log_votes
 from fsl.learners.posterior_score import PosteriorScore, make_block
-from fsl.ranking_metrics import hit_rate, places
+from fsl.ranking.metrics import hit_rate, places
 
 
 class Youngest(LaunchLearner):

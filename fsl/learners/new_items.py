@@ -8,7 +8,7 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from fsl.histories import Log
+from fsl.launches.histories import Log
 from fsl.learners.item_vectors import ItemVectors, item_vectors
 from fsl.learners.launching import LaunchLearner, Period, Shots
 from fsl.learners.overlap import Overlap

@@ -8,7 +8,7 @@ import torch
 from scipy.sparse import csr_matrix, diags
 from torch import Tensor
 
-from fsl.histories import Log, weighted
+from fsl.launches.histories import Log, weighted
 from fsl.learners.launching import Shots, shots_past
 
 _RECENT = 30.0  # days after which an asker's behaviour counts 1/e in a vote

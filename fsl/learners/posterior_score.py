@@ -10,7 +10,7 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from fsl.histories import Log, weighted
+from fsl.launches.histories import Log, weighted
 from fsl.learners.item_vectors import ItemVectors
 from fsl.learners.launching import Shots, ages, shots_past
 from fsl.learners.overlap import log_votes

@@ -5,7 +5,7 @@ Every competitor has the same budget: at most `budget` settings, the first of it
 
 from collections.abc import Callable, Sequence
 
-from fsl.competition import Entry
+from fsl.cold_start.competition import Entry
 from fsl.learners.attentive import AttentiveBayes
 from fsl.learners.baselines import (
     GlobalMean,

@@ -107,7 +107,7 @@ def _tables(shop) -> bytes:
 
 def _images() -> bytes:
     """The characters that the code makes by default."""
-    from fsl.simulated_characters import simulated_characters
+    from fsl.characters.simulated import simulated_characters
 
     return simulated_characters().inputs.numpy().tobytes()
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fsl import ranking_metrics
-from fsl.questions import Question
-from fsl.ranking_metrics import against_sample, in_top, places
+from fsl.ranking import metrics as ranking_metrics
+from fsl.ranking.metrics import against_sample, in_top, places
+from fsl.ranking.questions import Question
 
 _MEASURES: dict[str, Callable] = {
     "ndcg": ranking_metrics.ranking_ndcg,

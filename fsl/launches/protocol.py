@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fsl.episodes import Examples
 from fsl.errors import InputError
-from fsl.histories import DAY, Log
+from fsl.launches.histories import DAY, Log
 from fsl.tasks import Tasks, rows_of
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import pandas as pd
 import torch
 
+from fsl.cold_start.partitions import Partition
 from fsl.episodes import draw_shots, gather
 from fsl.errors import InputError
 from fsl.evaluation import ALL, METRICS, evaluate, feasible
 from fsl.feasibility import least_behaviours
-from fsl.partitions import Partition
 from fsl.tasks import join
 
 _TIMED_TASKS = 32

@@ -14,8 +14,8 @@ from fsl.class_evaluation import judge_classes
 from fsl.class_tasks import class_episode
 from fsl.compare import summarise
 from fsl.evaluation import RULERS
-from fsl.fewrel import FewRel, around, masked, whole
 from fsl.learners.text import TfidfPrototypes
+from fsl.texts.fewrel import FewRel, around, masked, whole
 
 FORMS = {"whole sentence": whole, "3 words around names": around, "names hidden": masked}
 

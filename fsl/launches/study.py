@@ -17,9 +17,9 @@ from torch import Tensor
 from fsl.compare import N_BOOTSTRAP, Interval
 from fsl.content import content_words as content_words
 from fsl.data import Shop
-from fsl.histories import ordered_within_days
-from fsl.launches import Launches, launches
-from fsl.ranking_metrics import against_sample, hit_rate, mrr, places, ranking_ndcg
+from fsl.launches.histories import ordered_within_days
+from fsl.launches.protocol import Launches, launches
+from fsl.ranking.metrics import against_sample, hit_rate, mrr, places, ranking_ndcg
 from fsl.tasks import Tasks, item_tasks
 
 POOLS = ("ready", "all", "out")

@@ -15,16 +15,16 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 
-from fsl.augment import centred
+from fsl.characters.augment import centred
+from fsl.characters.omniglot import N_RUNS, SIDE, read_background, read_runs
+from fsl.characters.plans import Entry, Hausdorff, NearestPixels
+from fsl.characters.simulated import simulated_characters
 from fsl.checkpoints import probe
 from fsl.class_evaluation import judge_classes
 from fsl.class_tasks import ClassSampler, ClassTasks
 from fsl.episodes import Episode, Examples
 from fsl.errors import InputError
 from fsl.learners.method import Method
-from fsl.omniglot import N_RUNS, SIDE, read_background, read_runs
-from fsl.one_shot_plans import Entry, Hausdorff, NearestPixels
-from fsl.simulated_characters import simulated_characters
 from fsl.sources import files_of
 
 SETS = ("small1", "small2")

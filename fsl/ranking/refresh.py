@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fsl.episodes import Draw, draw_shots
 from fsl.errors import InputError
-from fsl.ranking import METRICS, Ranking, rank_draw
+from fsl.ranking.rank import METRICS, Ranking, rank_draw
 from fsl.tasks import Tasks
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from fsl.episodes import Examples
 from fsl.errors import InputError
 from fsl.learners.catalogue import RankingLearner
-from fsl.ranking import rank
+from fsl.ranking.rank import rank
 from fsl.tasks import Tasks
 
 MOST_SETTINGS = 9

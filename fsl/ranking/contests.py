@@ -20,9 +20,9 @@ from fsl.learners.episodic_ridge import EpisodicRidge
 from fsl.learners.implicit_mf import ImplicitALS
 from fsl.learners.popularity import MostPopular
 from fsl.learners.set_ranker import SetRanker
-from fsl.ranking import METRICS, Ranking, rank
-from fsl.ranking_choice import SelectedByRank
-from fsl.refresh import before, months, rank_refreshed
+from fsl.ranking.choice import SelectedByRank
+from fsl.ranking.rank import METRICS, Ranking, rank
+from fsl.ranking.refresh import before, months, rank_refreshed
 from fsl.tasks import Split, Tasks, split_tasks
 
 N_VALIDATION = 100

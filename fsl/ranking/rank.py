@@ -14,8 +14,8 @@ from torch import Tensor
 from fsl.episodes import Draw, draw_shots
 from fsl.errors import InputError
 from fsl.evaluation import _whole_numbers, predicted, records_of
-from fsl.questions import Question, questions
-from fsl.ranking_judge import METRICS, Judge, parsed
+from fsl.ranking.judge import METRICS, Judge, parsed
+from fsl.ranking.questions import Question, questions
 from fsl.tasks import Tasks
 
 RULERS = ("random", "oracle")

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fsl.augment import Averaged, Overlay, Warp, rotations
+from fsl.characters.augment import Averaged, Overlay, Warp, rotations
+from fsl.characters.hausdorff import hausdorff_distances
 from fsl.class_tasks import ClassSampler, ClassTasks
 from fsl.convnets import ConvNet, MapNet
 from fsl.episodes import Examples
-from fsl.hausdorff import hausdorff_distances
 from fsl.learners.family import image_method
 from fsl.learners.method import Method, Sampler
 from fsl.learners.metric import Prototypical, squared_distances

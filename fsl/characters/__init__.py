@@ -1,0 +1,1 @@
+"""One-shot classification of characters: images, tasks, plans, study."""

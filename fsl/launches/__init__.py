@@ -1,0 +1,1 @@
+"""The launch of a new item, reaction by reaction: protocol, histories, worth, study."""

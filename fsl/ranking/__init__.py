@@ -1,0 +1,1 @@
+"""Rankings of a whole catalogue: questions, judges, refreshed shops, contests."""
