@@ -138,8 +138,8 @@ def average_precision(scores: Tensor, is_positive: Tensor, mask: Tensor | None =
     """Mean, over a task's positives, of the precision at each one's score; NaN without any. [n_tasks, n] -> [n_tasks].
 
     AP = Σ_positives #(positives scored as high) / #(all scored as high) / #positives: the area under the
-    precision-recall steps (Manning, Raghavan & Schütze 2008, section 8.4), tied scores taken together. float64, n log n.
-    Raises ValueError for a score that is NaN.
+    precision-recall steps (Manning, Raghavan & Schütze 2008, section 8.4), tied scores taken together. float64,
+    n log n. Raises ValueError for a score that is NaN.
     """
     positive, negative = _classes(scores, is_positive, mask)
     (positive, negative), group = _by_rising_score(-scores, positive, negative)
