@@ -73,6 +73,7 @@ def run_recommend(args: argparse.Namespace) -> int:
     """Load, ask, print. Returns 0."""
     from fsl.errors import InputError
     from fsl.reading.cli import column_options
+    from fsl.recommending.intake import check_columns
     from fsl.recommending.model_file import load_model
 
     of_item = args.new_item is not None or args.reactions is not None
@@ -83,6 +84,7 @@ def run_recommend(args: argparse.Namespace) -> int:
         seen = f"--top {args.top}, --reasons {args.reasons}"
         raise InputError(f"{seen}: expected whole numbers, --top above 0.")
     model, columns = load_model(args.model), column_options(args)
+    check_columns(columns, model)
     options = {"top": args.top, "reasons": args.reasons}
     if of_item:
         known = _known(args.reactions, model, "item", columns)
