@@ -1,6 +1,7 @@
 """Models for one person: sums are exact, files whole or refused, bad input gets one sentence, sides are learners."""
 
 import json
+import os
 import pickle
 import re
 import subprocess
@@ -458,6 +459,30 @@ def test_a_failed_write_leaves_the_older_model(models, path, tmp_path, monkeypat
             models["EB+"].save(target)
     assert target.read_bytes() == b"older"
     assert [p.name for p in tmp_path.iterdir()] == ["m.fsl"]
+
+
+def test_a_model_takes_the_place_of_a_file_and_of_nothing_else(models, tmp_path, capsys):
+    """As root, renaming onto a device or a socket would put the model in its place, for everybody."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (pipe, tmp_path, tmp_path / ("a" * 300), tmp_path / "none" / "m.fsl"):
+        with pytest.raises(InputError, match="expected a file in a folder that is there"):
+            models["EB+"].save(place)
+        code, out, err = run(capsys, "train", "--data", "simulated", "--out", place)
+        assert (code, out) == (2, "")
+        assert err == f"fsl: --out {str(place)!r}: expected a file in a folder that is there.\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
+    assert pipe.is_fifo()
+
+
+def test_a_shop_of_one_user_or_one_item_is_refused_and_one_of_two_has_a_file(tmp_path):
+    with pytest.raises(InputError, match="interactions are of 1 user, expected at least 2"):
+        train(shop_of(("u", "i", 4), ("u", "j", 2)))
+    with pytest.raises(InputError, match="interactions are of 1 item, expected at least 2"):
+        train(shop_of(("u", "i"), ("v", "i"), names="user item"))
+    small = train(shop_of(("u", "i"), ("v", "j"), names="user item"))
+    small.save(tmp_path / "m.fsl")
+    assert load_model(tmp_path / "m.fsl").recommend(["i"]).table["item"].tolist() == ["j"]
 
 
 # --- as a person types it ---
