@@ -119,8 +119,7 @@ def _pool(scores: Tensor, found: Launches, pool: str) -> tuple[Tensor, Tensor]:
     if pool == "ready":
         return found.candidates, scores
     if pool == "out":
-        out = (found.support[:, 0, 2] < found.when[:, None]) | found.candidates
-        return found.unknown & out, scores
+        return found.out, scores
     return found.unknown, scores.masked_fill(~found.candidates, float(scores.min()) - 1)
 
 
