@@ -4,7 +4,8 @@ Looks inside no learner. Learners are fitted on what lies before the period; whi
 each question lets them see what is strictly before its moment; tables and vectors are refreshed at each month's start.
 
 On amazon-phones the overlap terms of `ItemPosterior` were added after a first look at the months of 2014, on the word
-of the months before them: what it gains there over the fold-in is not of months that nobody had seen.
+of the months before them: what it gains there over the fold-in is not of months that nobody had seen. How it practises
+was chosen on June to December 2013. In the pool "out" every answer is ready: a learner that knows so gains by that alone.
 """
 
 from collections.abc import Mapping, Sequence
