@@ -5,7 +5,7 @@ each question lets them see what is strictly before its moment; tables and vecto
 
 On amazon-phones the overlap terms of `ItemPosterior` were added after a first look at the months of 2014, on the word
 of the months before them: what it gains there over the fold-in is not of months that nobody had seen. How it practises
-was chosen on June to December 2013. In the pool "out" every answer is ready: a learner that knows so gains by that alone.
+was chosen on June to December 2013. In the pool "out" every answer is ready, and a learner that knows it gains by that.
 """
 
 from collections.abc import Mapping, Sequence
