@@ -62,7 +62,7 @@ def whole(shop):
 
 @pytest.fixture(scope="module")
 def split():
-    return whole(simulate_shop(80, 30, 1)[0])
+    return whole(simulate_shop(160, 40, 1)[0])
 
 
 @pytest.fixture(scope="module")
