@@ -54,9 +54,10 @@ def evaluate(
     lot is judged. `ALL` among them is the warm reference: all else that the task did is support, its
     first MOST_KNOWN behaviours where there are more.
     seeds: one draw of tasks, support and query for each.
-    support: "random" or "temporal" (the task's first behaviours). metrics: mae, mse; accuracy, auc and ap, average
-    precision (liked or not: a target above the middle of the scale); logloss (of labels; NaN for ratings), ndcg@k,
-    coverage@percent (of learners that have `distribution`, a mean and a variance; NaN for others).
+    support: "random" or "temporal" (the task's first behaviours). metrics: mae, mse; rounded_mae, of the nearest whole
+    number (NaN where targets are not whole); accuracy, auc and ap, average precision (liked or not: a target above
+    the middle of the scale); logloss (of labels; NaN for ratings), ndcg@k, coverage@percent (of learners that have
+    `distribution`, a mean and a variance; NaN for others).
     may_ask: bool [n_rows]; query rows are drawn from these alone (see `draw_shots`).
     expected: noise-free expectation of every interaction of the shop, where it is known (simulated data).
 

@@ -37,6 +37,14 @@ def _mae(judged: Judged) -> Tensor:
     return mae(judged.clipped, judged.query.targets.double(), judged.query.mask)
 
 
+def _rounded_mae(judged: Judged) -> Tensor:
+    """The absolute error of the nearest whole number, halves going up; NaN where targets are not whole themselves."""
+    targets, nearest = judged.query.targets.double(), (judged.clipped + 0.5).floor()
+    if bool((targets % 1 != 0)[judged.query.mask].any()):
+        return torch.full(targets.shape[:1], torch.nan, dtype=torch.float64)
+    return mae(nearest.clamp(*judged.scale), targets, judged.query.mask)
+
+
 def _mse(judged: Judged) -> Tensor:
     return mse(judged.clipped, judged.query.targets.double(), judged.query.mask)
 
@@ -86,6 +94,7 @@ def _coverage(judged: Judged, percent: int) -> Tensor:
 _PLAIN: dict[str, Callable] = {
     "mae": _mae,
     "mse": _mse,
+    "rounded_mae": _rounded_mae,
     "accuracy": _accuracy,
     "auc": _auc,
     "ap": _ap,

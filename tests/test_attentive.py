@@ -212,3 +212,20 @@ def test_the_encoder_starts_at_zero_and_every_weight_learns_after_one_step():
         descent.step()
     still = [name for name, w in net.named_parameters() if not (w.grad.abs().sum() > 0)]
     assert not still, "no part is cut off"
+
+
+def test_learners_that_share_tables_predict_as_those_that_do_not(split):
+    tables = []
+    shared = [
+        AttentiveBayes(**SMALL, n_iterations=20, tables=tables, mae_share=share).fit(split.train)
+        for share in (0.0, 0.7)
+    ]
+    assert shared[0].bayes is shared[1].bayes
+    own = AttentiveBayes(**SMALL, n_iterations=20, mae_share=0.7).fit(split.train)
+    other_seed = AttentiveBayes(**SMALL, n_iterations=20, tables=tables, seed=1).fit(split.train)
+    assert other_seed.bayes is not own.bayes
+    support, query = episode(split, 3)
+    assert torch.equal(shared[1].predict(support, query.inputs), own.predict(support, query.inputs))
+    assert not torch.equal(
+        shared[0].predict(support, query.inputs), own.predict(support, query.inputs)
+    )

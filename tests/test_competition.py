@@ -57,6 +57,19 @@ class Noisy(Learner):
         return query_inputs[..., 1] * 0.0 + 3 + self.seed
 
 
+def test_an_entry_without_chance_is_fitted_once_and_judged_with_every_seed():
+    seen = []
+    entries = [
+        Entry("fixed", lambda seed: Noisy(seed, seen), is_seeded=False),
+        Entry("seeded", lambda seed: Noisy(seed, seen)),
+    ]
+    found = compete([users()], entries, (1,), 4, seeds=(0, 1), metrics=("mse",))
+    assert [seed for seed, _, _ in seen] == [0, 0, 1]
+    judged = found.records.groupby("learner", sort=False)["seed"].unique().map(sorted)
+    assert judged["fixed"] == judged["seeded"] == [0, 1]
+    assert list(found.costs["learner"]) == ["fixed", "seeded", "seeded"]
+
+
 def test_everyone_is_judged_on_the_same_tasks_with_the_rulers_beside():
     part = users()
     found = compete([part], ENTRIES, (0, 1, 3), 4, n_draws=2, metrics=("mse",))

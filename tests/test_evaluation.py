@@ -285,7 +285,8 @@ def test_whole_numbers_of_any_type_are_whole_numbers():
 
 def test_metrics_are_asked_for():
     with pytest.raises(
-        ValueError, match=r"known: mae, mse, accuracy, auc, ap, logloss, ndcg@k, coverage@percent"
+        ValueError,
+        match=r"known: mae, mse, rounded_mae, accuracy, auc, ap, logloss, ndcg@k, coverage@percent",
     ):
         evaluate({}, ten_by_ten(), (1,), 3, metrics=())
 

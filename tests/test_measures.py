@@ -189,10 +189,28 @@ def test_known_measures_pass(name):
     "name", ["rmse", "ndcg", "ndcg@", "ndcg@0", "ndcg@x", "coverage@100", "coverage@0", "mae@3", ""]
 )
 def test_unknown_measures_are_named(name):
-    with pytest.raises(ValueError, match=f"unknown metrics {name}; known: mae, mse, accuracy, auc"):
+    with pytest.raises(
+        ValueError, match=f"unknown metrics {name}; known: mae, mse, rounded_mae, accuracy, auc"
+    ):
         check_measures(["mae", name])
 
 
 def test_no_measure_at_all_is_refused():
     with pytest.raises(ValueError, match="unknown metrics"):
         check_measures([])
+
+
+def test_the_rounded_error_is_that_of_the_nearest_whole_rating_on_the_scale():
+    assert one("rounded_mae", [[3.6, 2.5, 7.0, 1.2]], [[5.0, 3.0, 5.0, 1.0]]) == 0.25
+    these = some()
+    expected = [
+        np.abs(np.clip(np.floor(scores + 0.5), 1, 5) - targets).mean()
+        for scores, targets in rows(these)
+    ]
+    assert measure("rounded_mae", these).numpy() == pytest.approx(expected)
+
+
+def test_where_ratings_are_not_whole_there_is_no_rounded_error():
+    assert np.isnan(one("rounded_mae", [[3.6, 2.0]], [[3.5, 2.0]]))
+    padded = one("rounded_mae", [[3.6, 2.0]], [[4.0, 2.5]], mask=[[True, False]])
+    assert padded == 0

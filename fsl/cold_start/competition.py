@@ -24,13 +24,15 @@ _TIMED_TASKS = 32
 class Entry:
     """A learner in a competition. make: seed -> an unfitted learner. is_meta: it learns from tasks how to learn.
 
-    n_settings: how many settings it chooses among on validation tasks.
+    n_settings: how many settings it chooses among on validation tasks. is_seeded: its training has chance in it; one
+    without is fitted once, with the first training seed, and judged on the draws of them all.
     """
 
     name: str
     make: Callable[[int], object]
     is_meta: bool = False
     n_settings: int = 1
+    is_seeded: bool = True
 
     def __str__(self) -> str:
         return self.name
@@ -75,9 +77,14 @@ def compete(
     frames, costs = [], []
     for part in partitions:
         shots, asked, least = _sizes(part, n_shots, n_query)
+        fitted = {}
         for seed in seeds:
-            fitted = {}
+            fitted = {
+                e.name: fitted[e.name] for e in entries if e.name in fitted and not e.is_seeded
+            }
             for entry in entries:
+                if entry.name in fitted or not (entry.is_seeded or seed == seeds[0]):
+                    continue
                 say(f"{part.name}, seed {seed}: {entry.name}")
                 learner, seconds = _fitted(entry, part, seed, say)
                 if learner is not None:

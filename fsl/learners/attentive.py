@@ -19,6 +19,7 @@ from fsl.seeds import seeded
 from fsl.tasks import Tasks, join
 
 CHECK_EVERY = 50
+_TABLES_KEPT = 2  # those of training tasks, and of training and validation tasks
 
 
 class SetEncoder(nn.Module):
@@ -80,6 +81,9 @@ class AttentiveBayes(Learner):
     again on both, for as many steps. With stop_early=False it is not looked at: a hundred users are too few to see
     gains of a few thousandths, and stop at the start. `n_nets` encoders with seeds of their own are averaged.
     Gives the posterior's variance. Fails, by doing nothing, where empirical Bayes has left nothing to learn.
+
+    tables: learners that are given one list, and differ in the encoder alone, fit the object tables once for the same
+    tasks; what they predict is the same as with lists of their own.
     """
 
     n_factors: int = 4
@@ -100,6 +104,7 @@ class AttentiveBayes(Learner):
     stop_early: bool = True
     refit: bool = True
     seed: int = 0
+    tables: list = field(repr=False, default_factory=list)
     history: list[float] = field(init=False, repr=False, default_factory=list)
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "AttentiveBayes":
@@ -117,7 +122,7 @@ class AttentiveBayes(Learner):
 
     def _train(self, tasks: Tasks, n_steps: int, episodes: list | None = None) -> int:
         """Train for `n_steps`; with validation episodes, keep the weights of the best check and return its step."""
-        self.bayes = self._bayes(self.n_fits).fit(tasks)
+        self.bayes, folds = self._tables(tasks)
         self.scale = self.bayes.fits[0].noise.sqrt().float()
         counts = torch.bincount(tasks.objects, minlength=len(tasks.object_ids))
         self.object_content = _standard(
@@ -130,11 +135,24 @@ class AttentiveBayes(Learner):
                 SetEncoder(n_token, self.subject_content.shape[1], self.n_hidden)
                 for _ in range(self.n_nets)
             )
+        return self._descend(folds, n_steps, episodes)
+
+    def _tables(self, tasks: Tasks) -> tuple[EmpiricalBayes, list[tuple[Tasks, EmpiricalBayes]]]:
+        """Fitted on all tasks; and each inner fold's tasks with tables fitted on the others."""
+        how = (
+            *(self.n_factors, self.n_fits, self.n_inner, self.n_inner_fits),
+            *(self.subject_shrinkage, self.n_steps, self.seed),
+        )
+        for of, settings, made in self.tables:
+            if of is tasks and settings == how:
+                return made
         folds = [
             (held_out, self._bayes(self.n_inner_fits).fit(rest))
             for rest, held_out in folds_by_group(tasks, self.n_inner, self.seed)
         ]
-        return self._descend(folds, n_steps, episodes)
+        self.tables.append((tasks, how, (self._bayes(self.n_fits).fit(tasks), folds)))
+        del self.tables[:-_TABLES_KEPT]
+        return self.tables[-1][-1]
 
     def _bayes(self, n_fits: int) -> EmpiricalBayes:
         return EmpiricalBayes(
