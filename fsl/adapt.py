@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from fsl.engines.arguments import Loss, Rate, with_mask
 from fsl.engines.asked import check_chunk, check_tasks, loop_of, told_of_vmap
 from fsl.engines.batched import Adaptation, batched
 from fsl.engines.by_higher import by_higher
 from fsl.engines.first_layers import with_row_space
-from fsl.engines.inner_loop import InnerLoop, Loss, Rate, with_mask
+from fsl.engines.inner_loop import InnerLoop
 from fsl.engines.one_by_one import one_by_one
 from fsl.engines.whole_step import Chunk, WholeStep, eager
 from fsl.episodes import Episode, Examples

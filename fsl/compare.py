@@ -1,7 +1,6 @@
 """From per-task records to claims: means with 95 % intervals, paired differences, the verdict in words.
 
-Knows records only. Intervals resample groups (users, items): all tasks and draws of one are kept together. Fewer than
-FEWEST groups are refused with an InputError.
+Knows records only; the intervals are those of `fsl.bootstrap`, over whole groups (users, items), and re-exported here.
 """
 
 from collections.abc import Sequence
@@ -9,31 +8,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
-from fsl.errors import InputError
+from fsl.bootstrap import (
+    FEWEST,
+    N_BOOTSTRAP,
+    Interval,
+    auc_interval,
+    mean_interval,
+    percentile_interval,
+    resampled_means,
+)
 from fsl.evaluation import RULERS
-from fsl.metrics import auc
 
-N_BOOTSTRAP = 2_000
-FEWEST = 5  # below that a bootstrap interval is far too narrow to be shown
+__all__ = [
+    "FEWEST", "N_BOOTSTRAP", "Contest", "Interval", "against", "auc_interval", "best", "cheapest_as_good", "contest",
+    "differences", "holm", "mean_interval", "paired_difference", "per_task", "summarise", "with_intervals",
+]  # fmt: skip
+
 _LOWER_IS_BETTER = ("mae", "mse", "rmse")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its 95 % percentile bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __format__(self, sign: str) -> str:
-        return f"{self.value:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
-
-    def __str__(self) -> str:
-        return format(self)
 
 
 def per_task(records: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -60,7 +52,7 @@ def summarise(records: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame
     """
     table = per_task(records, metric)
     finish = np.sqrt if metric == "rmse" else np.asarray
-    means = finish(_resampled_means(table.to_numpy(), seed, _groups(table)))
+    means = finish(resampled_means(table.to_numpy(), seed, _groups(table)))
     low, high = np.quantile(means, [0.025, 0.975], axis=0)
     result = table.columns.to_frame(index=False)
     return result.assign(
@@ -74,20 +66,15 @@ def paired_difference(
     """`learner` minus `reference` over the same tasks; for an error, below 0 means that `learner` is better."""
     table = per_task(records, metric)
     pair = table[[(learner, n_shots), (reference, n_shots)]].dropna()
-    return _interval(*_paired(pair, metric, seed))
+    return percentile_interval(*_paired(pair, metric, seed))
 
 
 def _paired(pair: pd.DataFrame, metric: str, seed: int) -> tuple[float, np.ndarray]:
     """First minus second column: the difference of their means, and that of each resample."""
     finish = np.sqrt if metric == "rmse" else np.asarray
     ours, theirs = finish(pair.to_numpy().mean(0))
-    resampled = finish(_resampled_means(pair.to_numpy(), seed, _groups(pair)))
+    resampled = finish(resampled_means(pair.to_numpy(), seed, _groups(pair)))
     return float(ours - theirs), resampled[:, 0] - resampled[:, 1]
-
-
-def _interval(value: float, resampled: np.ndarray) -> Interval:
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return Interval(value, float(low), float(high))
 
 
 def against(
@@ -111,7 +98,7 @@ def against(
         value, resampled = _paired(pair, metric, seed)
         rarer = min((resampled <= 0).sum(), (resampled >= 0).sum())
         ahead = sign * (pair.iloc[:, 0] - pair.iloc[:, 1]).to_numpy()
-        line = vars(_interval(value, resampled)) | {
+        line = vars(percentile_interval(value, resampled)) | {
             "p": min(1.0, 2 * (1 + rarer) / (1 + len(resampled))),
             "win_share": float(((ahead > 0) + 0.5 * (ahead == 0)).mean()),
             "n_tasks": len(pair),
@@ -131,75 +118,9 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def auc_interval(
-    scores: Tensor,
-    is_positive: Tensor,
-    cluster: Tensor,
-    reference: Tensor | None = None,
-    seed: int = 0,
-) -> Interval:
-    """AUC with its 95 % interval over resamples of whole clusters (users); with `reference`, the paired difference.
-
-    scores, reference: [n], higher should be positive. is_positive: bool [n]. cluster: [n]. The difference is the AUC
-    of `scores` minus that of `reference` on the same rows and resamples.
-    """
-    _, cluster = cluster.unique(return_inverse=True)
-    n = int(cluster.max()) + 1 if len(cluster) else 0
-    lots = _lots(n, n, 500, seed)
-
-    def value(weight: Tensor | None) -> float:
-        if weight is not None and not 0 < (weight * is_positive).sum() < weight.sum():
-            return float("nan")  # a resample without one of the two classes says nothing
-        mine = auc(scores, is_positive, weight)
-        return float(mine if reference is None else mine - auc(reference, is_positive, weight))
-
-    low, high = np.nanquantile(
-        [value(torch.from_numpy(lot)[cluster]) for lot in lots], [0.025, 0.975]
-    )
-    return Interval(value(None), float(low), float(high))
-
-
-def mean_interval(values: Tensor, seed: int = 0) -> Interval:
-    """Mean of independent values [n] with its 95 % percentile bootstrap interval."""
-    values = values.double().numpy()
-    if not np.isfinite(values).all():
-        raise ValueError("values must be finite")
-    low, high = np.quantile(_resampled_means(values[:, None], seed), [0.025, 0.975])
-    return Interval(float(values.mean()), float(low), float(high))
-
-
 def _groups(table: pd.DataFrame) -> np.ndarray:
     """The group of each line of a `per_task` table, as a number from 0."""
     return pd.factorize(table.index.get_level_values("group"))[0]
-
-
-def _resampled_means(values: np.ndarray, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
-    """Means of N_BOOTSTRAP resamples of whole groups, NaN left out: [n_tasks, m] -> [N_BOOTSTRAP, m]."""
-    groups = np.arange(len(values)) if groups is None else groups
-    known = ~np.isnan(values)
-    n_groups = int(groups.max()) + 1 if len(groups) else 0
-    some = min((len(np.unique(groups[column])) for column in known.T), default=0)
-    lots = _lots(some, n_groups, N_BOOTSTRAP, seed)
-    sums, counts = (_by_group(x, groups, n_groups) for x in (np.where(known, values, 0), known))
-    return (lots @ sums) / np.maximum(lots @ counts, 1)
-
-
-def _by_group(values: np.ndarray, groups: np.ndarray, n_groups: int) -> np.ndarray:
-    if n_groups == len(values):  # a group for each task: nothing to add up, and no rounding
-        order = np.argsort(groups)
-        return values[order].astype(float)
-    sums = np.zeros((n_groups, values.shape[1]))
-    np.add.at(sums, groups, values)
-    return sums
-
-
-def _lots(n_known: int, n: int, times: int, seed: int) -> np.ndarray:
-    """How often each of n tasks is drawn in each resample, [times, n]; `n_known` of them have a value."""
-    if n_known < FEWEST:
-        raise InputError(
-            f"{n_known} test tasks are too few for an interval: at least {FEWEST} are needed"
-        )
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=times)
 
 
 def best(records: pd.DataFrame, learners: Sequence[str], metric: str, n_shots: int) -> str:

@@ -74,7 +74,8 @@ def checksum(drawn) -> str:
     digest = hashlib.sha256()
     for tensor in tensors_of(drawn):
         digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        flat = tensor.detach().cpu().flatten().clone(memory_format=torch.contiguous_format)
+        digest.update(flat.view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

@@ -6,11 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from made import seeded
-from sklearn.metrics import accuracy_score, ndcg_score, roc_auc_score
+from sklearn.metrics import accuracy_score, average_precision_score, ndcg_score, roc_auc_score
 
 from fsl.episodes import Examples
 from fsl.measures import Judged, check_measures, measure
-from fsl.metrics import pairwise_auc
+from fsl.metrics import average_precision, pairwise_auc
 
 STARS = (1.0, 5.0)
 
@@ -55,6 +55,47 @@ def test_auc_of_a_task_agrees_with_scikit_learn(pairs):
         assert found.isnan().all()
     else:
         assert found.item() == pytest.approx(roc_auc_score(positive, scores), abs=1e-12)
+
+
+def by_pairs(scores, positive, mask):
+    """AUC of each task from all its pairs, as it is written down: P(s⁺ > s⁻) + ½ P(s⁺ = s⁻)."""
+    found = []
+    for s, p, m in zip(scores, positive, mask, strict=True):
+        high, low = s[p & m][:, None], s[~p & m][None, :]
+        found.append(((high > low).double() + 0.5 * (high == low)).mean())
+    return torch.stack(found)
+
+
+def test_auc_of_padded_tasks_is_that_of_all_their_pairs_with_infinite_and_tied_scores():
+    generator = seeded(3)
+    scores = torch.randint(-4, 5, (60, 30), generator=generator).double()
+    scores[scores == 4], scores[scores == -4] = torch.inf, -torch.inf
+    positive, mask = (torch.rand(2, 60, 30, generator=generator) < 0.6).unbind()
+    mask[:3] = False
+    mask[3:6] = positive[3:6]
+    found = pairwise_auc(scores, positive, mask)
+    torch.testing.assert_close(
+        found, by_pairs(scores, positive, mask), atol=1e-12, rtol=0, equal_nan=True
+    )
+    assert found[:6].isnan().all()
+    assert not found[6:].isnan().any()
+
+
+def test_auc_of_a_long_query_needs_no_table_of_its_pairs():
+    generator = seeded(4)  # 10¹¹ pairs: a table of them would be 800 GB
+    scores = torch.randn(1, 320_000, generator=generator).round(decimals=3)
+    positive = torch.rand(1, 320_000, generator=generator) < 0.3
+    found = pairwise_auc(scores, positive).item()
+    assert found == pytest.approx(roc_auc_score(positive[0], scores[0]), abs=1e-12)
+    assert average_precision(scores, positive).item() == pytest.approx(
+        average_precision_score(positive[0], scores[0]), abs=1e-12
+    )
+
+
+def test_a_score_that_is_nan_has_no_rank():
+    for rank in (pairwise_auc, average_precision):
+        with pytest.raises(ValueError, match="NaN"):
+            rank(torch.tensor([[1.0, torch.nan]]), torch.tensor([[True, False]]))
 
 
 def test_auc_ranks_likes_above_the_middle_before_the_others_and_leaves_padding_out():

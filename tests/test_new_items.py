@@ -153,9 +153,11 @@ def test_an_order_within_days_keeps_the_days_and_is_drawn_from_its_seed():
 
 
 @pytest.mark.parametrize("same_day", [True, False])
-def test_launches_are_those_counted_by_hand(same_day):
+@pytest.mark.parametrize("asked_from", [3, 1])
+def test_launches_are_those_counted_by_hand(asked_from, same_day):
     tasks = timed_item_tasks(made_shop(), seed=3)
-    found = launches(tasks, JANUARY, reserve=3, same_day=same_day)
+    early = {} if asked_from == 3 else {"asked_from": 1}
+    found = launches(tasks, JANUARY, reserve=3, same_day=same_day, **early)
     log = Log(tasks)
     first = log.first_seen()
     events = sorted(zip(log.items, log.times, log.users, strict=True))
@@ -164,7 +166,7 @@ def test_launches_are_those_counted_by_hand(same_day):
     assert found.items.tolist() == new
     assert len(new) >= 10
     assert [[u for _, _, u in of_item[i][:3]] for i in new] == found.support[..., 1].tolist()
-    asked = sorted((t, n, u) for n, i in enumerate(new) for _, t, u in of_item[i][3:])
+    asked = sorted((t, n, u) for n, i in enumerate(new) for _, t, u in of_item[i][asked_from:])
     floor = (lambda t: t) if same_day else (lambda t: t - t % DAY)
     assert found.answers.tolist() == [n for _, n, _ in asked]
     assert found.users.tolist() == [u for _, _, u in asked]
@@ -176,6 +178,10 @@ def test_launches_are_those_counted_by_hand(same_day):
         ready[answer] = True
         assert found.unknown[q].tolist() == open_
         assert found.candidates[q].tolist() == ready
+        out = [of_item[i][0][1] < floor(t) for i in new]
+        out[answer] = True
+        assert found.out[q].tolist() == [a and b for a, b in zip(open_, out, strict=True)]
+        assert found.is_ready[q] == (of_item[new[answer]][2][1] < floor(t))
 
 
 def test_a_user_who_meets_an_item_again_is_no_query():
@@ -190,6 +196,31 @@ def test_a_period_without_new_items_is_said():
         launches(tasks, 0.0)
     with pytest.raises(InputError, match="no item is first seen in the period"):
         launches(tasks, 1.5 * DAY, reserve=0)
+
+
+def test_practice_is_among_ready_items_and_from_the_second_user_on_among_all_that_are_out(
+    world, monkeypatch
+):
+    past, steps = before(world[0], JANUARY), []
+    monkeypatch.setattr(
+        ItemPosterior, "_step", lambda self, part, k, opt: steps.append(part) or opt.step()
+    )
+    options = {"days": 180, "n_periods": 1, "reserve": 3, "d": 8, "n_epochs": 1, "batch": 10_000}
+    ItemPosterior(content_words(made_shop(), past.subject_ids), **options).fit(past)
+    met = {"ready": [], "out": []}
+    for part in steps:
+        visible = part.block.shots.visible(part.block.when).T[part.rows]
+        answers, rivals = part.answers[part.rows, None], part.candidates[part.rows]
+        told = visible.gather(1, answers)
+        met["ready" if (told == 3).all() else "out"] += told[:, 0].tolist()
+        least = 3 if (told == 3).all() else 1
+        assert (visible[rivals.scatter(1, answers, False)] >= least).all()
+        assert rivals.gather(1, answers).all()
+    end = Log(past).end
+    judged, every = (launches(past, end - 180 * DAY, end, 3, asked_from=n) for n in (None, 1))
+    assert len(met["ready"]) == len(judged.when) > 20
+    assert len(met["out"]) == len(every.when) > len(judged.when)
+    assert set(met["out"]) == {1, 2, 3}
 
 
 # Content and vectors

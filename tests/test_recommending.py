@@ -1,7 +1,9 @@
 """Models for one person: sums are exact, files whole or refused, bad input gets one sentence, sides are learners."""
 
 import json
+import os
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -459,6 +461,30 @@ def test_a_failed_write_leaves_the_older_model(models, path, tmp_path, monkeypat
     assert [p.name for p in tmp_path.iterdir()] == ["m.fsl"]
 
 
+def test_a_model_takes_the_place_of_a_file_and_of_nothing_else(models, tmp_path, capsys):
+    """As root, renaming onto a device or a socket would put the model in its place, for everybody."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (pipe, tmp_path, tmp_path / ("a" * 300), tmp_path / "none" / "m.fsl"):
+        with pytest.raises(InputError, match="expected a file in a folder that is there"):
+            models["EB+"].save(place)
+        code, out, err = run(capsys, "train", "--data", "simulated", "--out", place)
+        assert (code, out) == (2, "")
+        assert err == f"fsl: --out {str(place)!r}: expected a file in a folder that is there.\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
+    assert pipe.is_fifo()
+
+
+def test_a_shop_of_one_user_or_one_item_is_refused_and_one_of_two_has_a_file(tmp_path):
+    with pytest.raises(InputError, match="interactions are of 1 user, expected at least 2"):
+        train(shop_of(("u", "i", 4), ("u", "j", 2)))
+    with pytest.raises(InputError, match="interactions are of 1 item, expected at least 2"):
+        train(shop_of(("u", "i"), ("v", "i"), names="user item"))
+    small = train(shop_of(("u", "i"), ("v", "j"), names="user item"))
+    small.save(tmp_path / "m.fsl")
+    assert load_model(tmp_path / "m.fsl").recommend(["i"]).table["item"].tolist() == ["j"]
+
+
 # --- as a person types it ---
 
 
@@ -587,6 +613,10 @@ def test_bad_options_get_one_sentence(capsys, path, words, said):
             "colour\nred\n",
             "none of the columns is a feature that the model knows, expected some of brand, os, ",
         ),
+        (
+            "colour,Brand,os\nred,,NA\n",
+            "none of the columns has a value, expected some of brand, os, ",
+        ),
         ("brand\nLumo\nTarn\n", "item.csv: 2 rows, expected one, that of the newcomer."),
     ],
 )
@@ -598,12 +628,38 @@ def test_bad_new_items_get_one_sentence(capsys, path, tmp_path, text, said):
     assert err.count("\n") == 1
 
 
+def test_of_a_file_that_is_quite_another_ten_lines_are_told_and_the_rest_is_not_looked_at(
+    capsys, models, path, tmp_path, monkeypatch
+):
+    asked = []
+    place = Catalogue.place
+    monkeypatch.setattr(Catalogue, "place", lambda self, x: asked.append(x) or place(self, x))
+    rows = "".join(f"q{n},4\n" for n in range(500))
+    user = written(tmp_path, f"item,rating\np0003,5\n{rows}")
+    code, out, err = run(capsys, "recommend", "--model", path, "--user", user)
+    assert (code, out) == (2, "")
+    lines = err.splitlines()
+    assert [line.split(":")[1] for line in lines[:10]] == [
+        f" user.csv, line {n}" for n in range(3, 13)
+    ]
+    assert lines[10:] == ["fsl: user.csv: what follows line 12 was not looked at."]
+    assert len(asked) == 11, "each that is unknown costs a search for its nearest name"
+    with pytest.raises(InputError) as caught:
+        next(iter(models.values())).recommend({f"q{n}": 4 for n in range(500)})
+    assert len(caught.value.problems) == 11
+    assert caught.value.problems[10] == "what follows 'q9' was not looked at."
+
+
 def test_columns_by_option_and_decimal_commas(capsys, path, tmp_path):
     user = written(tmp_path, "what;how\np0003;4,5\np0010;2\n")
     words = ["recommend", "--model", path, "--user", user]
     code, out, _ = run(capsys, *words, "--column", "item=what", "--column", "rating=how")
     assert code == 0
     assert out == f"{load_model(path).recommend({'p0003': 4.5, 'p0010': 2})}\n"
+    code, out, err = run(capsys, *words, "--column", "itme=what")
+    assert (code, out) == (2, "")
+    assert err.startswith("fsl: --column itme=what: expected one of ")
+    assert {"battery_mah", "item", "name", "rating", "user"} <= set(re.findall(r"\w+", err))
     code, _, err = run(capsys, *words, "--column", "item=wat")
     assert code == 2
     assert err == "fsl: user.csv: there is no column 'wat'; the columns are 'what', 'how'.\n"

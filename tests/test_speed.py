@@ -215,6 +215,9 @@ def test_a_run_that_has_errors_is_one(capsys, monkeypatch):
         (["--threads", "1,2"], "--threads: '1,2', expected a whole number above 0."),
         (["--json", "--markdown"], "--json and --markdown both print: give --json a file, or leave one away."),
         (["--json", "nowhere/at/all.json"], "--json 'nowhere/at/all.json': expected a file in a folder that is there."),
+        (["tasks", "--rows", "1,20000"], "--rows '1,20000': expected 10,000 to 1,000,000,000."),
+        (["tasks", "--rows", "9" * 13], "--rows '9999999999999': expected 10,000 to 1,000,000,000."),
+        (["recommend", "--items", "9" * 13], "--items 9,999,999,999,999: expected at most 1,000,000."),
     ],
 )  # fmt: skip
 def test_bad_options_are_two(capsys, words, said):

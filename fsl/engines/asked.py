@@ -6,16 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from fsl.engines.inner_loop import (
-    DRAWS,
-    InnerLoop,
-    Loss,
-    Rate,
-    fast_names,
-    names_of,
-    owner_of,
-    rates_of,
-)
+from fsl.engines.arguments import Loss, Rate, fast_names, names_of, owner_of, rates_of
+from fsl.engines.inner_loop import DRAWS, InnerLoop
 
 
 def loop_of(

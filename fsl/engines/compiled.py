@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from fsl.engines.arguments import Loss, owner_of
 from fsl.engines.batched import batched
 from fsl.engines.first_layers import with_row_space
-from fsl.engines.inner_loop import InnerLoop, Loss, owner_of
+from fsl.engines.inner_loop import InnerLoop
 from fsl.engines.whole_step import Chunk, eager
 
 _KNOWN: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()

@@ -38,6 +38,16 @@ class Launches(NamedTuple):
         inputs = self.support[:, :n_shots]
         return Examples(inputs, torch.ones(inputs.shape[:2]))
 
+    @property
+    def is_ready(self) -> Tensor:
+        """Whether the answer's support is complete before the moment: bool [n_query]; see `asked_from`."""
+        return self.support[self.answers, -1, 2] < self.when
+
+    @property
+    def out(self) -> Tensor:
+        """Candidates with at least one user before the moment, and the ready ones: bool [n_query, n_new]."""
+        return self.unknown & ((self.support[:, 0, 2] < self.when[:, None]) | self.candidates)
+
     def query_inputs(self, chosen: slice) -> Tensor:
         """Some queries, put to every new item: int64 [n_new, n_chosen, 3] of (item, user, when)."""
         pair = torch.stack([self.users[chosen], self.when[chosen]], 1)
@@ -46,13 +56,20 @@ class Launches(NamedTuple):
 
 
 def launches(
-    tasks: Tasks, start: float, end: float = np.inf, reserve: int = 5, same_day: bool = True
+    tasks: Tasks,
+    start: float,
+    end: float = np.inf,
+    reserve: int = 5,
+    same_day: bool = True,
+    asked_from: int | None = None,
 ) -> Launches:
     """What happens from `start` to before `end` (Unix seconds) to the items first seen then.
 
     tasks: item-tasks with whole-second times. New are items with more than `reserve` behaviours in the period; the
     first `reserve` are support, each later one is a query, whatever number of shots is shown later. A user who meets
     the same item again is no query.
+    asked_from: which behaviours with an item are queries, from the place `reserve` (counted from 0) on unless said.
+    With 1 the second user is asked about, too, while the support is not complete; `out` are the rivals then.
     same_day: False puts each query back to the start of its day (UTC), so that nothing of that day is known.
     Raises InputError where the period has no such item.
     """
@@ -64,12 +81,12 @@ def launches(
     place = torch.arange(len(rows)) - (sizes.cumsum(0) - sizes)[owner]
     items = tasks.subjects[new]
     triples = torch.stack([items[owner], tasks.objects[rows], tasks.times[rows].long()], 1)
-    is_query = place >= reserve
+    is_query = place >= (reserve if asked_from is None else asked_from)
     queries, answers = triples[is_query], owner[is_query]
     order = torch.from_numpy(np.lexsort((answers.numpy(), queries[:, 2].numpy())))
     queries, answers = queries[order], answers[order]
     when = queries[:, 2] if same_day else queries[:, 2] - queries[:, 2] % int(DAY)
-    support = triples[~is_query].view(len(new), reserve, 3)
+    support = triples[place < reserve].view(len(new), reserve, 3)
     unknown = _not_had(log, items, queries[:, 1], when)
     first_time = unknown.gather(1, answers[:, None])[:, 0]
     queries, answers, when = queries[first_time], answers[first_time], when[first_time]

@@ -4,7 +4,8 @@ Looks inside no learner. Learners are fitted on what lies before the period; whi
 each question lets them see what is strictly before its moment; tables and vectors are refreshed at each month's start.
 
 On amazon-phones the overlap terms of `ItemPosterior` were added after a first look at the months of 2014, on the word
-of the months before them: what it gains there over the fold-in is not of months that nobody had seen.
+of the months before them: what it gains there over the fold-in is not of months that nobody had seen. How it practises
+was chosen on June to December 2013. In the pool "out" every answer is ready, and a learner that knows it gains by that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -119,8 +120,7 @@ def _pool(scores: Tensor, found: Launches, pool: str) -> tuple[Tensor, Tensor]:
     if pool == "ready":
         return found.candidates, scores
     if pool == "out":
-        out = (found.support[:, 0, 2] < found.when[:, None]) | found.candidates
-        return found.unknown & out, scores
+        return found.out, scores
     return found.unknown, scores.masked_fill(~found.candidates, float(scores.min()) - 1)
 
 

@@ -6,7 +6,7 @@ No inner loop and no step size: `predict` costs one small linear solve per task 
 import torch
 from torch import Tensor, nn
 
-from fsl.engines.inner_loop import with_mask
+from fsl.engines.arguments import with_mask
 from fsl.episodes import Episode, Examples
 from fsl.learners.base import Predictive, mask_of
 from fsl.learners.method import Scoring, one_hot

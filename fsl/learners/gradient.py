@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fsl.adapt import adapted_predictions, masked_cross_entropy, masked_mse, meta_loss
-from fsl.engines.inner_loop import Loss, Rate, fast_names, names_of, with_mask
+from fsl.engines.arguments import Loss, Rate, fast_names, names_of, with_mask
 from fsl.episodes import Episode, Examples
 from fsl.learners.method import Method
 from fsl.learners.metric import prototypes

@@ -77,8 +77,11 @@ class LaunchLearner(Learner):
     the last `n_periods` periods of `days` days before the end of the training tasks, as if they had just come out.
 
     content: CSR [n_items, n_words], what is known of each item before its launch; None: the tasks' subject features.
-    reserve: how many first users a pseudo-new item shows at most.
+    reserve: how many first users a pseudo-new item shows at most. asked_from: from which user on it is asked about in
+    learning, see `launches`; judged is only what comes after the reserve.
     """
+
+    asked_from: int | None = None
 
     def __init__(
         self,
@@ -99,7 +102,7 @@ class LaunchLearner(Learner):
             self.words = csr_matrix(tasks.subject_features.double().numpy())
         self.follow(tasks)
         self.old_until = self.log.end
-        self._learn(_periods(tasks, self.log.end, self.days, self.n_periods, self.reserve))
+        self._learn(self._periods(tasks, self.log.end))
         self._forget(self.log)  # what was kept of the pseudo-new items' months
         return self
 
@@ -129,24 +132,23 @@ class LaunchLearner(Learner):
             scores[:, asked] = self._score(month, shots, users[asked], when[asked])
         return scores.gather(1, place)
 
+    def _periods(self, tasks: Tasks, end: float) -> list[Period]:
+        """The periods that have new items, latest first; raises InputError where the latest has none."""
+        found = []
+        for n in range(self.n_periods):
+            start, stop = end - (n + 1) * self.days * DAY, end - n * self.days * DAY
+            try:
+                new = launches(tasks, start, stop, self.reserve, asked_from=self.asked_from)
+            except InputError:
+                if not found:
+                    raise
+                break
+            found.append(Period(start, new, month_start(new.when)))
+        return found
+
     def _learn(self, periods: list[Period]) -> None:
         raise TypeError(f"{type(self).__name__} does not say how it learns")
 
     def _score(self, month: float, shots: Shots, users: Tensor, when: Tensor) -> Tensor:
         """Scores [n_items, n_asked] of all items for the users at their moments, all of one month."""
         raise TypeError(f"{type(self).__name__} does not say how it scores")
-
-
-def _periods(tasks: Tasks, end: float, days: float, n_periods: int, reserve: int) -> list[Period]:
-    """The periods that have new items, latest first; raises InputError where the latest has none."""
-    found = []
-    for n in range(n_periods):
-        start, stop = end - (n + 1) * days * DAY, end - n * days * DAY
-        try:
-            new = launches(tasks, start, stop, reserve)
-        except InputError:
-            if not found:
-                raise
-            break
-        found.append(Period(start, new, month_start(new.when)))
-    return found

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from fsl.engines.inner_loop import with_mask
+from fsl.engines.arguments import with_mask
 from fsl.episodes import Episode, Examples
 from fsl.learners.base import Learner, mask_of
 from fsl.metrics import cross_entropy, masked_mean, mse

@@ -9,7 +9,7 @@ fail where a new task turns on what no training task turned on.
 import torch
 from torch import Tensor, nn
 
-from fsl.engines.inner_loop import with_mask
+from fsl.engines.arguments import with_mask
 from fsl.episodes import Episode, Examples
 from fsl.learners.base import mask_of
 from fsl.learners.method import Method, Scoring, one_hot

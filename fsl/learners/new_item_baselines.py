@@ -32,6 +32,7 @@ class _Tuned(LaunchLearner):
     """Chooses `setting` among `settings`, by HR@10 with `reserve` shots; `_parts` is what all of them share."""
 
     settings: tuple[tuple[float, ...], ...]
+    asked_from = None  # not as `ItemPosterior`: chosen on questions as they are judged
 
     def _learn(self, periods: list[Period]) -> None:
         latest = periods[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from fsl.engines.inner_loop import with_mask
+from fsl.engines.arguments import with_mask
 from fsl.episodes import Episode, Examples, sample_episode
 from fsl.learners.base import Learner, Predictive
 from fsl.learners.baselines import ShrunkBias

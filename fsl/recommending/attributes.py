@@ -40,9 +40,11 @@ def content_of(given: Mapping[str, object] | None, encoder: Encoder) -> Content:
     values = {column: value for column, value in values.items() if not _is_missing(value)}
     if not values:
         wanted = ", ".join(dict.fromkeys(encoder.sources))
-        raise InputError(
-            f"none of the columns is a feature that the model knows, expected some of {wanted}."
-        )
+        known = {_plain(column) for column in given} & {
+            _plain(code.column) for code in encoder.codes
+        }
+        why = "has a value" if known else "is a feature that the model knows"
+        raise InputError(f"none of the columns {why}, expected some of {wanted}.")
     blocks, notes = [], []
     for code in encoder.codes:
         block = np.zeros(len(code.names()))

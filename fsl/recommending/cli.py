@@ -53,13 +53,14 @@ def run_train(args: argparse.Namespace) -> int:
     from fsl.errors import InputError
     from fsl.reading.cli import read_options
     from fsl.reading.sentences import inert
+    from fsl.recommending.model_file import may_be_written
     from fsl.recommending.train import LEARNERS, train
     from fsl.sources import open_shop
 
     out = Path(args.out)
     if args.learner is not None and args.learner not in LEARNERS:
         raise InputError(f"--learner {args.learner!r}: expected one of {', '.join(LEARNERS)}.")
-    if not args.out or out.is_dir() or not out.absolute().parent.is_dir():
+    if not args.out or not may_be_written(out):
         raise InputError(f"--out {args.out!r}: expected a file in a folder that is there.")
     if args.seed < 0:
         raise InputError(f"--seed {args.seed}: expected a whole number, 0 or above.")
@@ -73,6 +74,7 @@ def run_recommend(args: argparse.Namespace) -> int:
     """Load, ask, print. Returns 0."""
     from fsl.errors import InputError
     from fsl.reading.cli import column_options
+    from fsl.recommending.intake import check_columns
     from fsl.recommending.model_file import load_model
 
     of_item = args.new_item is not None or args.reactions is not None
@@ -83,6 +85,7 @@ def run_recommend(args: argparse.Namespace) -> int:
         seen = f"--top {args.top}, --reasons {args.reasons}"
         raise InputError(f"{seen}: expected whole numbers, --top above 0.")
     model, columns = load_model(args.model), column_options(args)
+    check_columns(columns, model)
     options = {"top": args.top, "reasons": args.reasons}
     if of_item:
         known = _known(args.reactions, model, "item", columns)

@@ -11,8 +11,9 @@ import pyarrow as pa
 from fsl.errors import InputError
 from fsl.reading import tablefile, textfile
 from fsl.reading.columns import as_labels, as_numbers, decimal_commas
+from fsl.reading.folder import OURS
 from fsl.reading.likely import likely_column
-from fsl.reading.sentences import inert, listed, show
+from fsl.reading.sentences import SHOWN, inert, show
 from fsl.reading.tablefile import TableFile
 from fsl.recommending.model import OTHER, Model
 
@@ -101,7 +102,7 @@ def _numbers(texts: pd.Series, target: str) -> list[object]:
 
 
 def _check(rows: Rows, model: Model, newcomer: str, ids: pd.Series, targets: list[object]) -> None:
-    """Every row's problem, with its line."""
+    """Ten rows' problems, each with its line: a file that is quite another has thousands, and each takes time."""
     catalogue, first, problems = model.objects[OTHER[newcomer]], {}, []
     for row, (text, target) in enumerate(zip(ids, targets, strict=True)):
         try:
@@ -115,8 +116,21 @@ def _check(rows: Rows, model: Model, newcomer: str, ids: pd.Series, targets: lis
             model.target_of(target)
         except InputError as error:
             problems += [f"{rows.label}, line {rows.line(row)}: {said}" for said in error.problems]
+        if len(problems) >= SHOWN and row + 1 < len(ids):
+            problems.append(f"{rows.label}: what follows line {rows.line(row)} was not looked at.")
+            break
     if problems:
-        raise InputError(*listed(problems, rows.label))
+        raise InputError(*problems)
+
+
+def check_columns(columns: Mapping[str, str], model: Model) -> None:
+    """Raises InputError for a name of ours (our name -> theirs) that neither a shop nor the model's features have."""
+    ours = {name for names in OURS.values() for name in names} | {"name"}
+    ours |= {source for encoder in model.encoders.values() for source in encoder.sources}
+    for name in columns:
+        if name not in ours:
+            said = f"--column {inert(name)}={inert(columns[name])}"
+            raise InputError(f"{said}: expected one of {', '.join(sorted(ours))} before the =.")
 
 
 def _column(

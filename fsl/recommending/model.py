@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fsl.encoder import Encoder
 from fsl.errors import InputError
-from fsl.reading.sentences import show
+from fsl.reading.sentences import SHOWN, show
 from fsl.recommending.attributes import Content, content_of
 from fsl.recommending.catalogue import Catalogue
 from fsl.recommending.intervals import Widths
@@ -126,6 +126,9 @@ class Model:
                 places[place] = self.target_of(target)
             except InputError as error:
                 problems += error.problems
+            if len(problems) >= SHOWN and len(pairs) > SHOWN:
+                problems.append(f"what follows {show(str(given))} was not looked at.")
+                break
         if problems:
             raise InputError(*problems)
         found = torch.tensor(list(places.values()), dtype=torch.float64)

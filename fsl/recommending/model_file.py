@@ -48,6 +48,8 @@ WRONG += (SafetensorError,)
 def save_model(model: Model, path: str | Path) -> None:
     """Write the model beside `path`, then rename: whole or not there. Raises InputError where that cannot be."""
     data, path = as_bytes(model), Path(path)
+    if not may_be_written(path):
+        raise InputError(f"{inert(path)}: expected a file in a folder that is there.")
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(beside, "wb") as file:
@@ -62,6 +64,14 @@ def save_model(model: Model, path: str | Path) -> None:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
+
+
+def may_be_written(path: Path) -> bool:
+    """Whether a file may be put there: in a folder, and in place of nothing but a file, lest a device be replaced."""
+    try:
+        return path.absolute().parent.is_dir() and (path.is_file() or not os.path.lexists(path))
+    except (OSError, ValueError):  # a name that is too long, or none
+        return False
 
 
 def load_model(path: str | Path) -> Model:

@@ -1,19 +1,18 @@
 """Nearest objects as tensors: what a newcomer thought of alike objects. Knows tensors and fitted learners, no file."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from fsl.learners.object_neighbours import ObjectKNN
-from fsl.recommending.side import Answer, Side, rows_of_sparse, sparse_tensors
+from fsl.recommending.side import Answer, LikenessSide, sparse_tensors
 from fsl.tasks import Tasks
 
 
 @dataclass(frozen=True, eq=False)
-class NearestSide(Side):
+class NearestSide(LikenessSide):
     """`ObjectKNN` by ratings, with each behaviour's share in it:
 
         share_ok = l_k / (K + λ_t) + s_ok e_k / (Σ_j |s_oj| + λ),   l = r − base,   e = l − Σ l / (K + λ_t)
@@ -21,12 +20,8 @@ class NearestSide(Side):
     settings: λ_t, λ, and the standard deviation of what the effects of both leave of the training ratings.
     """
 
-    SHAPES: ClassVar = {"base": "n", "values": "m", "places": "m", "starts": "n1", "settings": "s"}
-    by_nearness: ClassVar[bool] = True
+    SHAPES: ClassVar = {"base": "n", "settings": "s", **LikenessSide.LIKENESS}
     base: Tensor
-    values: Tensor
-    places: Tensor
-    starts: Tensor
     settings: Tensor
 
     @classmethod
@@ -37,28 +32,21 @@ class NearestSide(Side):
         spread = float(bias.training_residuals.double().square().mean().sqrt())
         settings = [learner.user_shrinkage, learner.vote_shrinkage, max(spread, 1e-6)]
         return cls(
-            (bias.mean + bias.effects).double(),
             *sparse_tensors(learner.similarities),
+            (bias.mean + bias.effects).double(),
             torch.tensor(settings, dtype=torch.float64),
         )
 
     def check(self) -> None:
-        if len(self.starts) != len(self.base) + 1:
-            raise ValueError("its table of likeness is of other objects")
+        super().check()
         if len(self.settings) != 3 or not bool((self.settings > 0).all()):
             raise ValueError("its settings are none")
-        _ = self.similarity
-
-    @cached_property
-    def similarity(self):
-        """s, CSR [n, n]."""
-        return rows_of_sparse(self.values, self.places, self.starts, len(self.base))
 
     def answer(self, content: Tensor | None, places: Tensor, targets: Tensor) -> Answer:
         own, votes, spread = self.settings
         left = targets - self.base[places]
         residuals = left - left.sum() / (len(left) + own)
-        near = torch.from_numpy(self.similarity[places.numpy()].toarray().T)
+        near = self.alike(places)
         total = near.abs().sum(1, keepdim=True) + votes
         shares = left / (len(left) + own) + near * residuals / total
         nothing = torch.zeros(len(self.base), 0, dtype=torch.float64)

@@ -5,6 +5,7 @@ A side is made for new users (its objects are items), or for new items (its obje
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -88,6 +89,31 @@ class Side:
         """Adapt to one newcomer. content: float64 [n_features], or None where nothing is known of the newcomer itself;
         places: int64 [K], which objects; targets: float64 [K]. K may be 0."""
         raise TypeError(f"{type(self).__name__} does not answer")
+
+
+@dataclass(frozen=True, eq=False)
+class LikenessSide(Side):
+    """A side that knows which objects are alike: a sparse table, [n, n], as three tensors."""
+
+    LIKENESS: ClassVar[Mapping[str, str]] = {"values": "m", "places": "m", "starts": "n1"}
+    by_nearness: ClassVar[bool] = True
+    values: Tensor
+    places: Tensor
+    starts: Tensor
+
+    def check(self) -> None:
+        if len(self.starts) != self.n_objects + 1:
+            raise ValueError("its table of likeness is of other objects")
+        _ = self.similarity
+
+    @cached_property
+    def similarity(self) -> scipy.sparse.csr_matrix:
+        """s, CSR [n, n]."""
+        return rows_of_sparse(self.values, self.places, self.starts, self.n_objects)
+
+    def alike(self, places: Tensor) -> Tensor:
+        """How alike every object is to each of those: [n, K]."""
+        return torch.from_numpy(self.similarity[places.numpy()].toarray().T)
 
 
 def rows_of_sparse(

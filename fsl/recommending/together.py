@@ -14,40 +14,27 @@ from torch import Tensor
 
 from fsl.learners.catalogue import met_matrix
 from fsl.learners.cooccurrence import ItemKNN
-from fsl.recommending.side import Answer, Side, rows_of_sparse, sparse_tensors
+from fsl.recommending.side import Answer, LikenessSide, Side, rows_of_sparse, sparse_tensors
 from fsl.tasks import Tasks
 
 
 @dataclass(frozen=True, eq=False)
-class TogetherSide(Side):
+class TogetherSide(LikenessSide):
     """`ItemKNN` for a new user: score_i = Σ_k s_ki over what the user has. Without anything: how many have i."""
 
-    SHAPES: ClassVar = {"counts": "n", "values": "m", "places": "m", "starts": "n1"}
-    by_nearness: ClassVar[bool] = True
+    SHAPES: ClassVar = {"counts": "n", **LikenessSide.LIKENESS}
     counts: Tensor
-    values: Tensor
-    places: Tensor
-    starts: Tensor
 
     @classmethod
     def fitted(cls, tasks: Tasks, learner: ItemKNN) -> "TogetherSide":
         """Fit the learner on those tasks."""
         similarity = learner.fit(tasks).similarity
-        return cls(_counts(met_matrix(tasks)), *sparse_tensors(similarity))
-
-    def check(self) -> None:
-        if len(self.starts) != len(self.counts) + 1:
-            raise ValueError("its table of likeness is of other objects")
-        _ = self.similarity
-
-    @cached_property
-    def similarity(self):
-        """s, CSR [n, n]."""
-        return rows_of_sparse(self.values, self.places, self.starts, len(self.counts))
+        return cls(*sparse_tensors(similarity), _counts(met_matrix(tasks)))
 
     def answer(self, content: Tensor | None, places: Tensor, targets: Tensor) -> Answer:
-        shares = torch.from_numpy(self.similarity[places.numpy()].toarray().T)
-        return _ranked(shares, torch.zeros(len(self.counts), 0, dtype=torch.float64), self.counts)
+        return _ranked(
+            self.alike(places), torch.zeros(len(self.counts), 0, dtype=torch.float64), self.counts
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,6 +68,9 @@ def _check(shop: Shop, name: str) -> None:
             f"{shop.name}: {name} needs a column rating or label in interactions, which has neither; "
             "without them only item kNN can be trained."
         )
+    for key in ("user", "item"):
+        if (n := shop.interactions[key].nunique()) < 2:
+            raise InputError(f"{shop.name}: interactions are of {n} {key}, expected at least 2.")
 
 
 def _fit(name: str, newcomer: str, implicit: bool, seed: int) -> Callable[[Tasks], Side]:

@@ -10,6 +10,8 @@ DESCRIPTION = """Time a second-order meta-step, beside the library higher (and l
 they are installed), in one interleaved run: medians, ratios, peak memory. About five minutes; best on an
 idle machine."""
 WORKS = ("W1", "W2", "W3")
+LEAST_ROWS, MOST_ROWS = 10_000, 1_000_000_000  # below, nobody has enough; above, no disk has
+MOST_ITEMS = 1_000_000
 QUICK = {"W1": (25,), "W2": (32,), "W3": (4,)}
 
 
@@ -51,10 +53,13 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
 
 def run_tasks(args: argparse.Namespace) -> int:
     """Measure and print. Returns 0."""
+    from fsl.errors import InputError
     from fsl.speed.tasks import SIZES, as_text
     from fsl.speed.tasks import run as measure
 
     sizes = _numbers("--rows", args.rows) if args.rows else SIZES
+    if not LEAST_ROWS <= min(sizes) <= max(sizes) <= MOST_ROWS:
+        raise InputError(f"--rows {args.rows!r}: expected {LEAST_ROWS:,} to {MOST_ROWS:,}.")
     _check_json(args.json)
     _write(measure(sizes, _tell), args.json, as_text)
     return 0
@@ -71,6 +76,8 @@ def run_recommend(args: argparse.Namespace) -> int:
     )
     if n_items <= N_SHOTS or calls < 2:
         raise InputError(f"--items and --calls: expected more than {N_SHOTS} items and 2 calls.")
+    if n_items > MOST_ITEMS:
+        raise InputError(f"--items {n_items:,}: expected at most {MOST_ITEMS:,}.")
     _check_json(args.json)
     with _threads(1):
         found = measure(n_items, calls, _tell)
