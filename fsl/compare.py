@@ -18,7 +18,12 @@ from fsl.metrics import auc
 
 N_BOOTSTRAP = 2_000
 FEWEST = 5  # below that a bootstrap interval is far too narrow to be shown
-_LOWER_IS_BETTER = ("mae", "mse", "rmse")
+_LOWER_IS_BETTER = ("mae", "mse", "rmse", "logloss")
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether the metric is an error or a loss; all others, rankings among them, are better the higher."""
+    return metric in _LOWER_IS_BETTER
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,12 @@ def least_behaviours(n_shots: Sequence[int], n_query: int) -> int:
     return max(n_shots) + max(1, n_query // 2)
 
 
-def verdict(counts: np.ndarray, is_timed: bool) -> str:
+def verdict(
+    counts: np.ndarray, is_timed: bool, n_shots: Sequence[int] = N_SHOTS, n_query: int = N_QUERY
+) -> str:
     """One sentence on what can be judged. counts: [n_users], behaviours of each user who has any."""
     median = int(np.median(counts))
-    shots, n_query = feasible_sizes(median)
+    shots, n_query = feasible_sizes(median, n_shots, n_query)
     if shots:
         least = least_behaviours(shots, n_query)
         if (able := int((counts >= least).sum())) < FEWEST_TASKS:

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-
 _FEW = 8  # relevant items of a task, up to which counting is quicker than sorting
 
 

@@ -61,6 +61,8 @@ def rank_refreshed(
     report: Callable[[str], None] = lambda line: None,
     n_periods: int | None = None,
     max_tasks: int | None = None,
+    n_query: int = 1,
+    relevant_from: float | None = None,
 ) -> Ranking:
     """Rank the next behaviour of subjects first seen in [cut, end), their first `n_shots` known, month by month.
 
@@ -69,6 +71,7 @@ def rank_refreshed(
     start of a month. end: targets at or after it are not judged (None: all are). n_shots: several are judged on the
     same next behaviour, the one after the largest. n_periods: as many spans with equally many targets in place of
     months. max_tasks: of more subjects a random lot is judged.
+    n_query: how many next behaviours are relevant, those with a target of at least `relevant_from` (None: all).
     In each month are judged those whose target falls in it; the training tasks are all others, their behaviours before
     the month. Behaviours of the same moment stand in random order, another one for each seed. Records and rulers are
     those of `fsl.ranking.rank`; novelty by the popularity before the month. The table `catalogue` has a line per month.
@@ -78,7 +81,7 @@ def rank_refreshed(
     shots = [n_shots] if isinstance(n_shots, int) else [int(k) for k in n_shots]
     draws = {
         seed: draw_shots(
-            judged, max(shots), 1, torch.Generator().manual_seed(seed), "temporal", max_tasks
+            judged, max(shots), n_query, torch.Generator().manual_seed(seed), "temporal", max_tasks
         )
         for seed in seeds
     }
@@ -102,7 +105,7 @@ def rank_refreshed(
             popularity = torch.bincount(train.objects, minlength=len(tasks.object_ids))
             month = str(pd.Timestamp(start, unit="s").date())
             for (seed, part), k in product(parts.items(), shots):
-                options = (k, seed, True, partition, metrics, None, popularity)
+                options = (k, seed, True, partition, metrics, None, popularity, relevant_from)
                 made = rank_draw(learners, judged, part, *options)
                 found.append(Ranking(made.records, made.catalogue.assign(month=month)))
             report(f"{month}: {len(asked)} judged, {train.n_rows:,} behaviours before")

@@ -20,8 +20,13 @@ from fsl.ranking.sizes import Size, gib, seconds
 from fsl.tasks import Tasks
 
 DAYS = 45  # of "most popular recently"
-QUICK = ("most popular", "most popular recently", "item kNN", "content neighbours",
+QUICK = ("most popular", "most popular recently", "content neighbours", "item kNN",
          "item kNN + popularity", "co-occurrence", "set ranker")  # fmt: skip
+ROSTERS: dict[str, tuple[str, ...] | None] = {
+    "quick": QUICK,
+    "short": (*QUICK, "ALS", "EASE", "episodic ridge", "kNN + popularity + content"),
+    "all": None,
+}
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,7 @@ class Contender:
 
 def size_of(tasks: Tasks) -> Size:
     """The counts that costs depend on."""
-    pairs = int(tasks.sizes.double().square().sum())
-    return Size(tasks.n_rows, len(tasks), len(tasks.object_ids), pairs)
+    return Size.of(tasks.sizes.numpy(), len(tasks.object_ids))
 
 
 def contenders(
@@ -50,9 +54,11 @@ def contenders(
 ) -> list[Contender]:
     """Everybody who can compete for these tasks: those with times in the tables, or content, only where there are.
 
-    likes: the least target that counts as positive. budget: settings that each may choose among. roster: "quick" or
-    "all". effort: of the set ranker's training, 1 the usual. shots: the K that it is trained for.
+    likes: the least target that counts as positive. budget: settings that each may choose among. roster: one of
+    ROSTERS. effort: of the set ranker's training, 1 the usual. shots: the K that it is trained for.
     """
+    if roster not in ROSTERS:
+        raise ValueError(f"roster must be one of {', '.join(ROSTERS)}, got {roster!r}")
     likes, timed = dict(likes=likes), tasks.times is not None
     has_content = tasks.object_features.shape[1] > 0
     recent = MostPopular(DAYS, **likes) if timed else MostPopular(**likes)
@@ -90,18 +96,18 @@ def contenders(
         ]
     found = [Contender(name, _all(grid[:budget])) for name, grid in grids.items() if grid]
     rankers = [
-        lambda s, h=h: SetRanker(seed=s, n_hidden=h, **_training(timed, shots, effort), **likes)
+        lambda s, h=h: SetRanker(seed=s, n_hidden=h, **training_of(timed, shots, effort), **likes)
         for h in (16, 8, 32)
     ]
     found.append(Contender("set ranker", _all(rankers[:budget]), True))
-    return [one for one in found if roster == "all" or one.name in QUICK]
+    return [one for one in found if ROSTERS[roster] is None or one.name in ROSTERS[roster]]
 
 
 def _all(makers: Sequence[Callable[[int], RankingLearner]]) -> Callable[[int], list]:
     return lambda seed: [make(seed) for make in makers]
 
 
-def _training(timed: bool, shots: Sequence[int], effort: float) -> dict:
+def training_of(timed: bool, shots: Sequence[int], effort: float) -> dict:
     """The set ranker's settings. Timed, it learns from the next behaviour of earlier subjects; else from folds."""
     trained = tuple(sorted({*shots} - {0})) or (1,)
     if timed:

@@ -19,6 +19,12 @@ class Size:
     n_objects: int
     n_pairs: int
 
+    @classmethod
+    def of(cls, subjects, n_objects: int) -> "Size":
+        """Of a table: how many behaviours each subject has, [n_subjects] (NumPy), and how many objects there are."""
+        pairs = int((subjects.astype(float) ** 2).sum())
+        return cls(int(subjects.sum()), len(subjects), n_objects, pairs)
+
     def terms(self) -> tuple[float, ...]:
         """What costs are linear in: 1, rows / 10⁵, subjects / 10⁴, objects / 10⁴, (solved objects / 4,000)³, and pairs
         (at most all of objects × objects) / 10⁷."""
