@@ -7,6 +7,7 @@ import numpy as np
 N_SHOTS = (1, 3, 5, 10)
 N_QUERY = 10
 ENOUGH = 4
+IMPOSSIBLE = "no cold-start verdict is possible"
 FEWEST_TASKS = 25  # five for each of five folds: below that no interval is worth printing
 
 
@@ -36,7 +37,7 @@ def verdict(
         least = least_behaviours(shots, n_query)
         if (able := int((counts >= least).sum())) < FEWEST_TASKS:
             return (
-                f"no cold-start verdict is possible: {able} users have the {least} behaviours that a judgement "
+                f"{IMPOSSIBLE}: {able} users have the {least} behaviours that a judgement "
                 f"takes, at least {FEWEST_TASKS} are needed"
             )
         judged = f"K = {', '.join(map(str, shots))} can be judged"
@@ -44,6 +45,6 @@ def verdict(
         return f"half of your users have {median:,} or fewer behaviours: {judged}{without}"
     enough = int((counts >= ENOUGH).sum())
     return (
-        f"no cold-start verdict is possible with a median of {median} behaviour per user; "
+        f"{IMPOSSIBLE} with a median of {median} behaviour per user; "
         f"{enough:,} of {len(counts):,} users have {ENOUGH} or more"
     )

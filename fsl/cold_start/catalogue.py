@@ -148,7 +148,7 @@ def _by_time(tasks: Tasks, made: Mapping, draws, where: Mapping, options: Mappin
 
     learners = _chosen(made, watch, where["say"])
     where["say"](f"fitting and judging {len(learners)} ways to rank")
-    n_periods = max(1, min(where["n_periods"], len(split.test) // 50))
+    n_periods = max(1, min(where["n_periods"], len(split.test) // 12))
     told = dict(options, n_periods=n_periods, seeds=draws, report=where["say"])
     judged = rank_refreshed(learners, tasks, cut, partition="user-cold", **told)
     return judged, _with_adapting(learners, split.test, options["n_shots"], "temporal")

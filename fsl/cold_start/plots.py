@@ -53,7 +53,9 @@ def ranking(
     names = [f"{plain(name)} *" if name in meta else plain(name) for name in table["learner"]]
     ax.set_yticks(range(len(table)), names, fontsize=9)
     least = float(-table["high"].max() if higher_is_better else table["low"].min())
-    ends = sorted(sign * end for end in (max(-reach, 1.2 * min(least, -0.1 * reach)), reach * 1.02))
+    most = float(-table["low"].min() if higher_is_better else table["high"].max())
+    better, worse = max(-reach, 1.2 * min(least, -0.1 * reach)), min(reach, 1.2 * most) * 1.02
+    ends = sorted((sign * better, sign * max(worse, 0.1 * reach)))
     ax.set(ylim=(len(table) - 0.4, -0.6), xlim=ends, xlabel=label)
     ax.set_title(f"against {plain(reference)}", fontsize=11, weight="normal")
     ax.grid(axis="y", visible=False)

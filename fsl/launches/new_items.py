@@ -5,6 +5,7 @@ The protocol of `fsl.launches.study`, cut down to what a page has time for. Know
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -17,7 +18,7 @@ from fsl.launches.protocol import Launches, launches
 from fsl.launches.study import before, judge_launches, timed_item_tasks
 from fsl.learners.new_item_baselines import FoldInNewItems, NewItemNeighbours, Youngest
 from fsl.learners.new_items import ItemPosterior
-from fsl.tasks import Tasks
+from fsl.tasks import Tasks, item_tasks, split_by_time
 
 RESERVE = 5
 FEWEST_ITEMS = 25
@@ -49,7 +50,7 @@ def judge_new_items(
         raise InputError(
             "new items are not judged: which item is new needs a column timestamp in interactions"
         )
-    tasks = timed_item_tasks(shop, seed)
+    tasks = _timed(shop, seed)
     if not tasks.subject_features.shape[1]:
         raise InputError(
             "new items are not judged: nothing is known of them before their first user (a table items)"
@@ -77,6 +78,14 @@ def judge_new_items(
     return Competition(records, costs, dict.fromkeys(CONTENDERS, 1), list(META), simple)
 
 
+def _timed(shop: Shop, seed: int) -> Tasks:
+    """Item-tasks in whole seconds; where only days are known, in an order within days that `seed` draws."""
+    tasks = item_tasks(shop, implicit=True)
+    if bool((tasks.times % DAY == 0).all()):
+        return timed_item_tasks(shop, seed)
+    return replace(tasks, times=tasks.times.floor())
+
+
 def _some(found: Launches, most: int, seed: int) -> Launches:
     """A random lot of the questions, in the order of their moments."""
     n = len(found.answers)
@@ -93,6 +102,4 @@ def _some(found: Launches, most: int, seed: int) -> Launches:
 
 def cut_of(tasks: Tasks, share: float = 0.2) -> float:
     """The moment from which on the last `share` of the tasks' subjects first appear, Unix seconds."""
-    from fsl.tasks import split_by_time
-
     return float(split_by_time(tasks, (1 - share - 0.1, 0.1, share)).test.times.min())

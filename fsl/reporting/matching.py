@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from fsl.cold_start.estimates import PAGES
 from fsl.errors import InputError
 from fsl.reporting.inputs import Data, from_name, from_word, identity, kind_of
 from fsl.reporting.parameters import Parameter
@@ -127,4 +128,6 @@ def data_of(
         raise InputError(
             *(f"{name} needs a column rating or label, and {label} has none" for label in lacking)
         )
+    if name in PAGES and (hopeless := [item for item in chosen if item and item.impossible]):
+        raise InputError(*(f"{item.label}: {item.impossible}" for item in hopeless))
     return chosen
