@@ -48,7 +48,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "04_cold_start": Preset(
         data=("ml-100k", "phones-99"),
-        report={"n_iterations": 100},
+        report={"n_iterations": 100, "catalogue": "short"},
         quick={"partitions": ["user-cold"]},
         full={
             "partitions": ["user-cold", "item-cold", "both-cold"],
@@ -57,6 +57,7 @@ PRESETS: dict[str, Preset] = {
             "n_draws": 3,
             "n_seeds": 3,
             "roster": "all",
+            "catalogue": "all",
             "budget": 4,
             "n_iterations": 200,
         },
@@ -65,7 +66,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "04b_without_ratings": Preset(
         data=("amazon-phones",),
-        report={"roster": "short", "effort": 1.0, "max_tasks": 1000, "n_periods": 2},
+        report={"roster": "short", "effort": 1.0, "max_tasks": 1000},
         full={
             "roster": "all",
             "effort": 2.0,
