@@ -26,6 +26,7 @@ METRICS = (
     *(f"{name}@{k}" for name in ("ndcg", "hr", "recall", "mrr") for k in (5, 10, 20)),
     *("ndcg@10/99", "hr@10/99"),
 )
+PARTITION = "new users, whole catalogue"
 CHOOSE_BY = "ndcg@10"
 FRACTIONS = (0.7, 0.1, 0.2)
 NEXT = 10
@@ -116,7 +117,7 @@ def rank_catalogue(
     out = {name: w.problem for watch in watches for name, w in watch.items() if w.problem}
     here = [entry for entry in entries if entry.name not in out]
     costs = [
-        {"learner": name, "partition": "user-cold", "fit_s": w.fit_s[0], "adapt_us": w.adapt_us}
+        {"learner": name, "partition": PARTITION, "fit_s": w.fit_s[0], "adapt_us": w.adapt_us}
         for watch in watches
         for name, w in watch.items()
         if name not in out
@@ -150,7 +151,7 @@ def _by_time(tasks: Tasks, made: Mapping, draws, where: Mapping, options: Mappin
     where["say"](f"fitting and judging {len(learners)} ways to rank")
     n_periods = max(1, min(where["n_periods"], len(split.test) // 12))
     told = dict(options, n_periods=n_periods, seeds=draws, report=where["say"])
-    judged = rank_refreshed(learners, tasks, cut, partition="user-cold", **told)
+    judged = rank_refreshed(learners, tasks, cut, partition=PARTITION, **told)
     return judged, _with_adapting(learners, split.test, options["n_shots"], "temporal")
 
 
@@ -173,7 +174,7 @@ def _at_random(tasks: Tasks, made: Mapping, draws, where: Mapping, options: Mapp
         where["say"](f"fold {where['fold']}: {name}")
         learner.fit(train)
     told = dict(options, seeds=draws, relevant_from=likes, popularity=counts(train, likes))
-    judged = rank(learners, split.test, **told)
+    judged = rank(learners, split.test, partition=PARTITION, **told)
     return judged, _with_adapting(learners, split.test, options["n_shots"], "random")
 
 

@@ -18,7 +18,7 @@ from fsl.launches.protocol import Launches, launches
 from fsl.launches.study import before, judge_launches, timed_item_tasks
 from fsl.learners.new_item_baselines import FoldInNewItems, NewItemNeighbours, Youngest
 from fsl.learners.new_items import ItemPosterior
-from fsl.tasks import Tasks, item_tasks, split_by_time
+from fsl.tasks import Tasks, item_tasks, split_by_time, user_tasks
 
 RESERVE = 5
 FEWEST_ITEMS = 25
@@ -34,13 +34,15 @@ _LONGEST = 213.0  # days of a period of pseudo-new items
 
 def judge_new_items(
     shop: Shop,
-    cut: float,
+    cut: float | None = None,
     n_shots: Sequence[int] = (0, 1, 3, 5),
     max_questions: int = 1500,
     seed: int = 0,
     say: Callable[[str], None] = lambda line: None,
 ) -> Competition:
-    """Fit everyone on what lies before `cut` (Unix seconds), ask about the items first seen from then on.
+    """Fit everyone on what lies before `cut`, ask about the items first seen from then on.
+
+    cut: Unix seconds; None: the moment from which on the last fifth of the users first appear.
 
     A question: this user at this moment; ranked are the new items whose first RESERVE users are known. Of more than
     `max_questions` a random lot is asked. Records' groups are the new items. Raises InputError, saying why, where there
@@ -51,6 +53,7 @@ def judge_new_items(
             "new items are not judged: which item is new needs a column timestamp in interactions"
         )
     tasks = _timed(shop, seed)
+    cut = cut_of(user_tasks(shop, implicit=True)) if cut is None else cut
     if not tasks.subject_features.shape[1]:
         raise InputError(
             "new items are not judged: nothing is known of them before their first user (a table items)"

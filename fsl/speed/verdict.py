@@ -142,12 +142,12 @@ def _rated(shop) -> None:
 def _without_ratings(shop) -> None:
     from fsl.behaviours.contest import foretell, take_contenders
     from fsl.errors import InputError
-    from fsl.launches.new_items import cut_of, judge_new_items
+    from fsl.launches.new_items import judge_new_items
 
     tasks = _catalogue(shop, implicit=True)
     foretell(tasks, take_contenders(tasks, "short"), max_tasks=1000)
     with contextlib.suppress(InputError):  # too few new items: the page says so and costs less
-        judge_new_items(shop, cut_of(tasks), max_questions=1000)
+        judge_new_items(shop, max_questions=1000)
 
 
 def _catalogue(shop, implicit: bool):
