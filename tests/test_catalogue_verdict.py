@@ -160,6 +160,14 @@ def test_who_competes_depends_on_the_tables(timed, untimed):
         contenders(timed, roster="many")
 
 
+def test_a_random_split_of_a_shop_with_times_is_served_as_one_without(timed, untimed):
+    names = [c.name for c in contenders(timed, by="random", effort=0.5)]
+    assert names == [c.name for c in contenders(untimed, effort=0.5)]
+    (ranker,) = contenders(timed, by="random")[-1].make(0)
+    assert (ranker.timed, ranker.n_asked) == (False, 1)
+    assert contenders(timed)[-1].make(0)[0].timed
+
+
 def test_who_costs_too_much_stays_out_and_is_said(timed):
     everyone = contenders(timed)
     kept, out = affordable(everyone, timed)

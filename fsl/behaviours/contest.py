@@ -21,7 +21,7 @@ from fsl.errors import InputError
 from fsl.evaluation import feasible, records_of
 from fsl.learners.catalogue import counts
 from fsl.measures import GAPS, Judged, measure
-from fsl.ranking.roster import Contender, contenders, training_of
+from fsl.ranking.roster import Contender, contenders, is_timed, training_of
 from fsl.tasks import Split, Tasks, join, split_by_time, split_tasks
 
 METRICS = ("auc", "ap", "logloss", "mse", *GAPS)
@@ -68,13 +68,20 @@ class Odds:
 
 
 def take_contenders(
-    tasks: Tasks, roster: str = "all", effort: float = 1.0, shots: Sequence[int] = (1, 3, 5, 10)
+    tasks: Tasks,
+    roster: str = "all",
+    effort: float = 1.0,
+    shots: Sequence[int] = (1, 3, 5, 10),
+    by: str = "auto",
 ) -> list[Contender]:
-    """Simple ways, logistic regression, matrix factorisation folded in, and the set network; from cheap to costly."""
-    kept = SIMPLE if roster == "all" else _SHORT
-    found = [one for one in contenders(tasks, shots=shots) if one.name in kept]
+    """Simple ways, logistic regression, matrix factorisation folded in, and the set network; from cheap to costly.
+
+    roster: "quick" has few of them. The others as in `contenders`.
+    """
+    kept = _SHORT if roster == "quick" else SIMPLE
+    found = [one for one in contenders(tasks, shots=shots, by=by) if one.name in kept]
     found = [replace(one, name="MF fold-in") if one.name == "ALS" else one for one in found]
-    training = training_of(tasks.times is not None, shots, effort)
+    training = training_of(is_timed(tasks, by), shots, effort)
     found.append(Contender("logistic regression", lambda s: [TakeLogistic(seed=s, **training)]))
     return [*found, Contender("set network", lambda s: [TakeNet(seed=s, **training)], True)]
 
@@ -130,8 +137,8 @@ def foretell(
             watch.refresh(everyone)
             for sampling, odds in curves.items():
                 odds.popularity = counts(everyone)
-                told = (watch, odds, *drawn["test", sampling], shots, sampling)
-                frames += _judged(entry.name, training_seed, *told)
+                asked_of = (watch, odds, *drawn["test", sampling], shots, sampling)
+                frames += _judged(entry.name, training_seed, *asked_of)
             costs.append({"learner": entry.name, "partition": "takes", "fit_s": watch.fit_s[0],
                           "adapt_us": np.nan})  # fmt: skip
     here = [entry for entry in entries if entry.name not in out]

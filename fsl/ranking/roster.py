@@ -51,15 +51,17 @@ def contenders(
     roster: str = "all",
     effort: float = 1.0,
     shots: Sequence[int] = (1, 3, 5, 10),
+    by: str = "auto",
 ) -> list[Contender]:
     """Everybody who can compete for these tasks: those with times in the tables, or content, only where there are.
 
     likes: the least target that counts as positive. budget: settings that each may choose among. roster: one of
-    ROSTERS. effort: of the set ranker's training, 1 the usual. shots: the K that it is trained for.
+    ROSTERS. effort: of the set ranker's training, 1 the usual. shots: the K that it is trained for. by: how
+    users are split; at random nobody is told of times.
     """
     if roster not in ROSTERS:
         raise ValueError(f"roster must be one of {', '.join(ROSTERS)}, got {roster!r}")
-    likes, timed = dict(likes=likes), tasks.times is not None
+    likes, timed = dict(likes=likes), is_timed(tasks, by)
     has_content = tasks.object_features.shape[1] > 0
     recent = MostPopular(DAYS, **likes) if timed else MostPopular(**likes)
 
@@ -101,6 +103,11 @@ def contenders(
     ]
     found.append(Contender("set ranker", _all(rankers[:budget]), True))
     return [one for one in found if ROSTERS[roster] is None or one.name in ROSTERS[roster]]
+
+
+def is_timed(tasks: Tasks, by: str = "auto") -> bool:
+    """Whether learners are told of times: where the split, by name or of its own accord, goes by them."""
+    return (tasks.order if by == "auto" else by) == "temporal"
 
 
 def _all(makers: Sequence[Callable[[int], RankingLearner]]) -> Callable[[int], list]:
