@@ -8,11 +8,12 @@ from made import seeded
 from test_catalogue_verdict import made_shop
 
 from fsl import InputError, Shop, draw_shots, user_tasks
-from fsl.behaviours.contest import METRICS, Odds, foretell, take_contenders
+from fsl.behaviours.contest import METRICS, foretell, take_contenders
 from fsl.behaviours.learners import TakeLogistic, TakeNet
+from fsl.behaviours.odds import Odds
 from fsl.behaviours.pairs import pair_episode, sampling_weights
 from fsl.calibration import calibration_errors
-from fsl.episodes import Episode, Examples
+from fsl.episodes import Examples
 from fsl.measures import GAPS, Judged, check_measures, measure
 from fsl.ranking.roster import Contender
 
@@ -100,19 +101,18 @@ def test_samplings_by_name(tasks):
         sampling_weights("even", tasks)
 
 
-def asked(scores: torch.Tensor, targets: torch.Tensor) -> Episode:
+def asked(scores: torch.Tensor, targets: torch.Tensor) -> Examples:
     inputs = torch.zeros(*scores.shape, 2, dtype=torch.long)
-    mask = torch.ones_like(targets, dtype=torch.bool)
-    return Episode(Examples(inputs[:, :0], targets[:, :0]), Examples(inputs, targets, mask))
+    return Examples(inputs, targets, torch.ones_like(targets, dtype=torch.bool))
 
 
 def test_the_curve_finds_the_law_that_made_the_labels():
     scores = 2 * torch.randn(300, 20, generator=seeded(0))
     law = torch.sigmoid(0.5 + 1.5 * scores)
     targets = (torch.rand(scores.shape, generator=seeded(1)) < law).float()
-    episode = asked(scores, targets)
-    odds = Odds(torch.ones(1)).fit(3, scores, episode)
-    found = odds.probability(3, scores, episode.query.inputs)
+    query = asked(scores, targets)
+    odds = Odds(torch.ones(1)).fit(3, scores, query)
+    found = odds.probability(3, scores, query.inputs)
     assert (found - law).abs().max() < 0.05
     with pytest.raises(InputError, match=r"^20 pairs of validation users are too few"):
         Odds(torch.ones(1)).fit(3, scores[:1], asked(scores[:1], targets[:1]))

@@ -13,7 +13,8 @@ from made import seeded
 
 from fsl import InputError, Shop, draw_shots, user_tasks
 from fsl.cold_start import plots
-from fsl.cold_start.catalogue import Clocked, rank_catalogue
+from fsl.cold_start.catalogue import rank_catalogue
+from fsl.cold_start.clocked import Clocked
 from fsl.cold_start.verdict import in_capitals, verdict
 from fsl.compare import lower_is_better
 from fsl.episodes import Examples

@@ -5,18 +5,20 @@ each K on validation users, whose pairs are drawn as the test's are. Knows conte
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from fsl.behaviours.learners import TakeLogistic, TakeNet
+from fsl.behaviours.odds import Odds
 from fsl.behaviours.pairs import SAMPLINGS, pair_episode, sampling_weights
-from fsl.cold_start.catalogue import FRACTIONS, CatalogueCompetition, Clocked
-from fsl.episodes import Episode, draw_shots
+from fsl.cold_start.catalogue import FRACTIONS, CatalogueCompetition
+from fsl.cold_start.clocked import Clocked
+from fsl.episodes import Episode, Examples, draw_shots
 from fsl.errors import InputError
 from fsl.evaluation import feasible, records_of
 from fsl.learners.catalogue import counts
@@ -29,42 +31,7 @@ N_NEGATIVES = 4
 MOST_ASKED = 5  # things taken that a user is asked about
 SIMPLE = ("most popular", "most popular recently", "content neighbours", "item kNN", "ALS")
 _SHORT = ("most popular", "most popular recently", "item kNN")
-_FEWEST_PAIRS = 50  # to fit a curve on
-
-
-@dataclass
-class Odds:
-    """P(taken) = σ(a + b · score + c · log(1 + n_i)), one curve for each K. popularity: n_i, [n_objects]."""
-
-    popularity: Tensor
-    curves: dict[int, tuple[np.ndarray, np.ndarray, LogisticRegression]] = field(
-        default_factory=dict
-    )
-
-    def fit(self, k: int, scores: Tensor, episode: Episode) -> "Odds":
-        """Fit the curve of K on an episode of validation users; scores: [n_tasks, n_query]."""
-        mask, query = episode.query.mask, episode.query
-        x = self._columns(scores, query.inputs)[mask.numpy()]
-        y = query.targets[mask].numpy()
-        if len(y) < _FEWEST_PAIRS:
-            raise InputError(
-                f"{len(y)} pairs of validation users are too few to fit probabilities on: "
-                f"at least {_FEWEST_PAIRS} are needed"
-            )
-        mean, spread = x.mean(0), np.maximum(x.std(0), 1e-9)
-        self.curves[k] = mean, spread, LogisticRegression(C=100.0).fit((x - mean) / spread, y)
-        return self
-
-    def probability(self, k: int, scores: Tensor, query_inputs: Tensor) -> Tensor:
-        """[n_tasks, n_query] probabilities of K known things."""
-        mean, spread, curve = self.curves[k]
-        x = (self._columns(scores, query_inputs) - mean) / spread
-        flat = curve.predict_proba(x.reshape(-1, x.shape[-1]))[:, 1]
-        return torch.from_numpy(flat).view(scores.shape)
-
-    def _columns(self, scores: Tensor, inputs: Tensor) -> np.ndarray:
-        known = self.popularity.log1p()[inputs[..., 1]]
-        return torch.stack([scores, known], -1).double().numpy()
+MOST_CALIBRATED = 300  # validation users that curves are fitted on
 
 
 def take_contenders(
@@ -116,29 +83,20 @@ def foretell(
     frames, costs, out = [], [], {}
     for training_seed in seeds:
         told = dict(most=most, asked=asked, by=by, seed=training_seed, n=n_negatives)
-        drawn = {
-            (side, sampling): _episode(part, sampling, max_tasks, told)
-            for side, part in (("validation", split.validation), ("test", split.test))
-            for sampling in samplings
-        }
-        for sampling in samplings:
-            episode, ids = drawn["test", sampling]
-            frames += _rulers(episode, ids, shots, sampling, training_seed, n_negatives)
+        calm, test = (
+            _asked(part, samplings, most_tasks, told)
+            for part, most_tasks in ((split.validation, MOST_CALIBRATED), (split.test, max_tasks))
+        )
+        frames += _rulers(test, shots, training_seed, n_negatives)
         for entry in entries:
             say(f"will they take it: {entry.name}")
             watch = Clocked(entry.make(training_seed)[0]).fit(split.train)
             if watch.problem:
                 out[entry.name] = watch.problem
                 continue
-            curves = {
-                sampling: _calibrated(watch, drawn["validation", sampling][0], shots, split.train)
-                for sampling in samplings
-            }
+            curves = _calibrated(watch, calm, shots, split.train)
             watch.refresh(everyone)
-            for sampling, odds in curves.items():
-                odds.popularity = counts(everyone)
-                asked_of = (watch, odds, *drawn["test", sampling], shots, sampling)
-                frames += _judged(entry.name, training_seed, *asked_of)
+            frames += _judged(entry.name, training_seed, watch, curves, test, shots, everyone)
             costs.append({"learner": entry.name, "partition": "takes", "fit_s": watch.fit_s[0],
                           "adapt_us": np.nan})  # fmt: skip
     here = [entry for entry in entries if entry.name not in out]
@@ -161,47 +119,77 @@ def _split(tasks: Tasks, by: str, seed: int, fold: int) -> Split:
     return split_tasks(replace(tasks, times=None), generator, FRACTIONS, fold)
 
 
-def _episode(tasks: Tasks, sampling: str, max_tasks, told: Mapping) -> tuple[Episode, pd.Index]:
-    """Users, their support and their pairs: the same for every learner and K; and the users' ids."""
-    generator = torch.Generator().manual_seed(told["seed"])
-    most, asked = told["most"], told["asked"]
-    draw = draw_shots(tasks, most, asked, generator, told["by"], max_tasks)
-    weights = sampling_weights(sampling, tasks)
-    episode, kept = pair_episode(tasks, draw, told["n"], weights, generator)
-    if not len(kept):
+class _Asked(NamedTuple):
+    """Users with their support, the pairs of every sampling by its name, and the users' ids: the same users in all."""
+
+    support: Examples
+    pairs: dict[str, Examples]
+    ids: pd.Index
+
+    def scores(self, watch: Clocked, k: int) -> dict[str, Tensor]:
+        """What a learner makes of the pairs of each sampling, K things known: it is asked once for all of them."""
+        support = Examples(*(side[:, :k].clone() for side in self.support))
+        asked = torch.cat([query.inputs for query in self.pairs.values()], 1)
+        with torch.no_grad():
+            found = watch.predict(support, asked)
+        widths = [query.inputs.shape[1] for query in self.pairs.values()]
+        return dict(zip(self.pairs, found.split(widths, dim=1), strict=True))
+
+
+def _asked(tasks: Tasks, samplings: Sequence[str], max_tasks, told: Mapping) -> _Asked:
+    """The same users and supports for every learner, sampling and K. Raises InputError where nobody can be asked."""
+    draw = draw_shots(tasks, told["most"], told["asked"], _generator(told), told["by"], max_tasks)
+    made = {
+        name: pair_episode(tasks, draw, told["n"], sampling_weights(name, tasks), _generator(told))
+        for name in samplings
+    }
+    able = torch.ones(len(draw.tasks), dtype=torch.bool)
+    for _, kept in made.values():
+        able &= torch.zeros_like(able).index_fill_(0, kept, True)
+    if not able.any():
         raise InputError("no user takes anything new that could be asked about")
-    return episode, tasks.subject_ids[tasks.subjects[draw.tasks[kept]].numpy()]
+    parts = {
+        name: Episode(*(Examples(*(x[able[kept]] for x in side)) for side in episode))
+        for name, (episode, kept) in made.items()
+    }
+    support = next(iter(parts.values())).support
+    ids = tasks.subject_ids[tasks.subjects[draw.tasks[able]].numpy()]
+    return _Asked(support, {name: part.query for name, part in parts.items()}, ids)
 
 
-def _scores(watch: Clocked, episode: Episode, k: int) -> Tensor:
-    support = type(episode.support)(*(side[:, :k].clone() for side in episode.support))
-    with torch.no_grad():
-        return watch.predict(support, episode.query.inputs)
+def _generator(told: Mapping) -> torch.Generator:
+    return torch.Generator().manual_seed(told["seed"])
 
 
-def _calibrated(watch: Clocked, episode: Episode, shots: Sequence[int], train: Tasks) -> Odds:
-    odds = Odds(counts(train))
+def _calibrated(watch: Clocked, calm: _Asked, shots, train: Tasks) -> dict[str, Odds]:
+    """The curves of every sampling, fitted on validation users."""
+    curves = {name: Odds(counts(train)) for name in calm.pairs}
     for k in shots:
-        odds.fit(k, _scores(watch, episode, k), episode)
-    return odds
+        for name, scores in calm.scores(watch, k).items():
+            curves[name].fit(k, scores, calm.pairs[name])
+    return curves
 
 
-def _judged(name: str, seed: int, watch, odds: Odds, episode: Episode, ids, shots, sampling: str):
+def _judged(name: str, seed: int, watch, curves: Mapping[str, Odds], test: _Asked, shots, known):
+    for odds in curves.values():
+        odds.popularity = counts(known)
     for k in shots:
-        p = odds.probability(k, _scores(watch, episode, k), episode.query.inputs)
-        yield _records(name, p, episode, ids, k, sampling, seed)
+        for sampling, scores in test.scores(watch, k).items():
+            query = test.pairs[sampling]
+            p = curves[sampling].probability(k, scores, query.inputs)
+            yield _records(name, p, query, test.ids, k, sampling, seed)
 
 
-def _rulers(episode: Episode, ids, shots, sampling: str, seed: int, n_negatives: int):
-    lots = torch.rand(episode.query.targets.shape, generator=torch.Generator().manual_seed(seed))
-    constant = torch.full_like(lots, 1 / (1 + n_negatives))
-    rulers = {"random": lots, "constant": constant, "oracle": episode.query.targets}
-    for k in shots:
-        for name, p in rulers.items():
-            yield _records(name, p, episode, ids, k, sampling, seed)
+def _rulers(test: _Asked, shots, seed: int, n_negatives: int):
+    for sampling, query in test.pairs.items():
+        lots = torch.rand(query.targets.shape, generator=torch.Generator().manual_seed(seed))
+        constant = torch.full_like(lots, 1 / (1 + n_negatives))
+        for k in shots:
+            for name, p in (("random", lots), ("constant", constant), ("oracle", query.targets)):
+                yield _records(name, p, query, test.ids, k, sampling, seed)
 
 
-def _records(name: str, p: Tensor, episode: Episode, ids, k: int, sampling: str, seed: int):
-    judged = Judged(p, episode.query, (0.0, 1.0), None)
+def _records(name: str, p: Tensor, query: Examples, ids, k: int, sampling: str, seed: int):
+    judged = Judged(p, query, (0.0, 1.0), None)
     values = {metric: measure(metric, judged) for metric in METRICS}
     return records_of(name, f"takes, others {sampling}", k, seed, ids, values)

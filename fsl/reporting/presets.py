@@ -66,7 +66,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "04b_without_ratings": Preset(
         data=("amazon-phones",),
-        report={"roster": "short", "effort": 1.0, "max_tasks": 1000},
+        report={"roster": "short", "effort": 1.0, "max_tasks": 600},
         full={
             "roster": "all",
             "effort": 2.0,

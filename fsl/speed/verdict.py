@@ -145,7 +145,7 @@ def _without_ratings(shop) -> None:
     from fsl.launches.new_items import judge_new_items
 
     tasks = _catalogue(shop, implicit=True)
-    foretell(tasks, take_contenders(tasks, "short"), max_tasks=1000)
+    foretell(tasks, take_contenders(tasks, "short"), max_tasks=600)
     with contextlib.suppress(InputError):  # too few new items: the page says so and costs less
         judge_new_items(shop, max_questions=1000)
 
@@ -158,7 +158,7 @@ def _catalogue(shop, implicit: bool):
     tasks = user_tasks(shop, implicit=implicit)
     likes = liked_from(tasks)
     kept, _ = affordable(contenders(tasks, likes, roster="short"), tasks)
-    rank_catalogue(tasks, kept, likes=likes, max_tasks=1000)
+    rank_catalogue(tasks, kept, likes=likes, max_tasks=600 if implicit else 1000)
     return tasks
 
 
