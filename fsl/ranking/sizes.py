@@ -1,7 +1,7 @@
 """How large a shop is, and about how many seconds and GiB each way to rank its catalogue will take. Knows no tensor.
 
-The constants agree with CPU seconds on one thread measured on amazon-phones (86,974 training rows, 10,429 items); how they
-grow with the counts follows from what each fit does.
+The constants agree with CPU seconds on one thread measured on amazon-phones (86,974 training rows, 10,429 items); how
+they grow with the counts follows from what each fit does.
 """
 
 from collections.abc import Mapping

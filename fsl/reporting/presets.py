@@ -65,7 +65,7 @@ PRESETS: dict[str, Preset] = {
         needs_target=True,
     ),
     "04b_without_ratings": Preset(
-        data=("amazon-phones",),
+        data=("simulated",),
         report={"roster": "short", "effort": 1.0, "max_tasks": 600},
         full={
             "roster": "all",
