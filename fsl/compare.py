@@ -22,10 +22,16 @@ from fsl.evaluation import RULERS
 
 __all__ = [
     "FEWEST", "N_BOOTSTRAP", "Contest", "Interval", "against", "auc_interval", "best", "cheapest_as_good", "contest",
-    "differences", "holm", "mean_interval", "paired_difference", "per_task", "summarise", "with_intervals",
+    "differences", "holm", "lower_is_better", "mean_interval", "paired_difference", "per_task", "summarise",
+    "with_intervals",
 ]  # fmt: skip
 
-_LOWER_IS_BETTER = ("mae", "mse", "rmse")
+_LOWER_IS_BETTER = ("mae", "mse", "rmse", "rounded_mae", "logloss")
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether the metric is an error or a loss; all others, rankings among them, are better the higher."""
+    return metric in _LOWER_IS_BETTER
 
 
 def per_task(records: pd.DataFrame, metric: str) -> pd.DataFrame:

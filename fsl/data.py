@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from fsl.errors import InputError
-from fsl.feasibility import verdict
+from fsl.feasibility import N_SHOTS, verdict
 from fsl.features import features_of_columns
+from fsl.ranking.sizes import Size
 from fsl.reading.sentences import Origin, inert
 from fsl.reading.validate import KEYS, NUMBERS, check, typed
 
@@ -94,11 +95,19 @@ class Shop:
             f"users with < {FEW} interactions": f"{few:.1%}",
         }
 
+    @property
+    def size(self) -> Size:
+        """The counts that a verdict's cost depends on."""
+        return Size.of(self._behaviours, self.interactions["item"].nunique())
+
     def verdict(self) -> str:
         """Whether a cold-start verdict on new users is possible, and for which K; one line."""
+        is_timed = "timestamp" in self.interactions
         if self.target is None:
-            return "no cold-start verdict is possible without a rating or label"
-        return verdict(self._behaviours, is_timed="timestamp" in self.interactions)
+            said = verdict(self._behaviours, is_timed, N_SHOTS, 1)
+            ranked = "can be judged, by rankings (neither rating nor label)"
+            return said.replace("can be judged", ranked)
+        return verdict(self._behaviours, is_timed)
 
     def features_of(self, role: str) -> dict[str, str]:
         """How each column of "users" or "items" becomes features, of those in the interactions; names are none."""

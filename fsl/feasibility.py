@@ -7,6 +7,7 @@ import numpy as np
 N_SHOTS = (1, 3, 5, 10)
 N_QUERY = 10
 ENOUGH = 4
+IMPOSSIBLE = "no cold-start verdict is possible"
 FEWEST_TASKS = 25  # five for each of five folds: below that no interval is worth printing
 
 
@@ -26,15 +27,17 @@ def least_behaviours(n_shots: Sequence[int], n_query: int) -> int:
     return max(n_shots) + max(1, n_query // 2)
 
 
-def verdict(counts: np.ndarray, is_timed: bool) -> str:
+def verdict(
+    counts: np.ndarray, is_timed: bool, n_shots: Sequence[int] = N_SHOTS, n_query: int = N_QUERY
+) -> str:
     """One sentence on what can be judged. counts: [n_users], behaviours of each user who has any."""
     median = int(np.median(counts))
-    shots, n_query = feasible_sizes(median)
+    shots, n_query = feasible_sizes(median, n_shots, n_query)
     if shots:
         least = least_behaviours(shots, n_query)
         if (able := int((counts >= least).sum())) < FEWEST_TASKS:
             return (
-                f"no cold-start verdict is possible: {able} users have the {least} behaviours that a judgement "
+                f"{IMPOSSIBLE}: {able} users have the {least} behaviours that a judgement "
                 f"takes, at least {FEWEST_TASKS} are needed"
             )
         judged = f"K = {', '.join(map(str, shots))} can be judged"
@@ -42,6 +45,6 @@ def verdict(counts: np.ndarray, is_timed: bool) -> str:
         return f"half of your users have {median:,} or fewer behaviours: {judged}{without}"
     enough = int((counts >= ENOUGH).sum())
     return (
-        f"no cold-start verdict is possible with a median of {median} behaviour per user; "
+        f"{IMPOSSIBLE} with a median of {median} behaviour per user; "
         f"{enough:,} of {len(counts):,} users have {ENOUGH} or more"
     )

@@ -14,6 +14,9 @@ from torch import Tensor
 from fsl.episodes import Examples
 from fsl.metrics import average_precision, mae, masked_mean, mse, ndcg, pairwise_auc
 
+N_BINS = 10  # of predicted probabilities, equally wide
+GAPS = tuple(f"gap@{n + 1}" for n in range(N_BINS))
+
 
 class Judged(NamedTuple):
     """What a measure sees of one learner: scores [n_tasks, n_query], the query, the scale; a variance, or None."""
@@ -91,6 +94,18 @@ def _coverage(judged: Judged, percent: int) -> Tensor:
     return masked_mean(inside.double(), judged.query.mask)
 
 
+def _gap(judged: Judged, bin_: int) -> Tensor:
+    """The calibration gap of one bin of ten: mean over the query of (y − p) where (bin − 1)/10 ≤ p < bin/10, else 0.
+
+    For labels; NaN for ratings. `fsl.calibration` makes the calibration error of it.
+    """
+    if judged.scale != (0.0, 1.0):
+        return torch.full(judged.scores.shape[:1], torch.nan, dtype=torch.float64)
+    p = judged.clipped
+    inside = (p * N_BINS).long().clamp(max=N_BINS - 1) == bin_ - 1
+    return masked_mean(torch.where(inside, judged.liked.double() - p, 0), judged.query.mask)
+
+
 _PLAIN: dict[str, Callable] = {
     "mae": _mae,
     "mse": _mse,
@@ -100,7 +115,7 @@ _PLAIN: dict[str, Callable] = {
     "ap": _ap,
     "logloss": _logloss,
 }
-_CUT: dict[str, Callable] = {"ndcg": _ndcg, "coverage": _coverage}
+_CUT: dict[str, Callable] = {"ndcg": _ndcg, "coverage": _coverage, "gap": _gap}
 
 
 def measure(name: str, judged: Judged) -> Tensor:
@@ -115,11 +130,12 @@ def check_measures(names: Sequence[str]) -> None:
     """Raises ValueError for none at all, or for unknown ones."""
     unknown = [name for name in names if name not in _PLAIN and not _cut_is_known(name)]
     if unknown or not names:
-        known = ", ".join([*_PLAIN, "ndcg@k", "coverage@percent"])
+        known = ", ".join([*_PLAIN, "ndcg@k", "coverage@percent", "gap@bin"])
         raise ValueError(f"unknown metrics {', '.join(unknown)}; known: {known}")
 
 
 def _cut_is_known(name: str) -> bool:
     kind, _, cut = name.partition("@")
     right = kind in _CUT and cut.isdigit() and int(cut) > 0
-    return right and (kind != "coverage" or int(cut) < 100)
+    most = {"coverage": 99, "gap": N_BINS}.get(kind)
+    return right and (most is None or int(cut) <= most)

@@ -103,7 +103,8 @@ def test_check_names_columns_that_could_be_used(capsys, tmp_path):
         "no column is used as timestamp; is 'bought_at' one? --column timestamp=bought_at",
         "no column is used as scene; is 'channel' one? --column scene=channel",
         "people will be shown ids; --column name=product_name",
-        "no cold-start verdict is possible without a rating or label",
+        "no cold-start verdict is possible: 9 users have the 2 behaviours that a judgement takes, at least 25 "
+        "are needed",
     ]
     named = ("rating=stars", "timestamp=bought_at", "scene=channel", "name=product_name")
     options = [word for name in named for word in ("--column", name)]
@@ -142,7 +143,18 @@ def test_no_hint_without_cause(capsys, tmp_path, column):
     folder = shop_folder(tmp_path, log=f"user,item,{name}\na,b,{value}\n")
     code, out, _ = run(capsys, "check", folder)
     assert code == 0
-    assert lines_of(out) == ["no cold-start verdict is possible without a rating or label"]
+    assert lines_of(out) == [
+        "no cold-start verdict is possible with a median of 1 behaviour per user; 0 of 1 users have 4 or more"
+    ]
+
+
+def test_check_says_of_a_shop_without_ratings_what_rankings_can_judge(capsys, tmp_path):
+    log = "user,item\n" + "".join(f"u{u},i{(u + i) % 9}\n" for u in range(30) for i in range(4))
+    _, out, _ = run(capsys, "check", shop_folder(tmp_path, log=log))
+    assert lines_of(out)[-1] == (
+        "half of your users have 4 or fewer behaviours: K = 1, 3 can be judged, by rankings (neither rating nor label) "
+        "(random support: no timestamps)"
+    )
 
 
 def test_check_closes_with_what_can_be_judged(capsys, tmp_path):

@@ -9,29 +9,40 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from fsl.compare import against, summarise
+from fsl.compare import against, lower_is_better, summarise
 from fsl.plots import COLOURS, MARKERS, plain
 
 LEVELS = (50, 80, 90)  # per cent
 
 
-def ranking(table: pd.DataFrame, ax: Axes, meta: Sequence[str], reference: str, label: str) -> Axes:
-    """Every method's paired difference to `reference` with its 95 % interval, the least at the top.
+def ranking(
+    table: pd.DataFrame,
+    ax: Axes,
+    meta: Sequence[str],
+    reference: str,
+    label: str,
+    higher_is_better: bool = False,
+) -> Axes:
+    """Every method's paired difference to `reference` with its 95 % interval, the best at the top.
 
     table: `compare.against`'s. Meta-learners are filled circles, simple methods open squares; those that Holm's
     adjustment leaves in no doubt are in colour, the others grey. Differences beyond four times the median width are
-    named at the right edge instead of drawn.
+    named at the edge of the worse side instead of drawn.
     """
-    table = table.sort_values("value").reset_index(drop=True)
+    sign = -1 if higher_is_better else 1
+    table = table.sort_values("value", ascending=not higher_is_better).reset_index(drop=True)
     reach = max(4 * float((table["high"] - table["low"]).median()), 1e-6)
     for y, row in table.iterrows():
         sure = row["p_holm"] < 0.05
         colour = (
-            (COLOURS["green"] if row["value"] < 0 else COLOURS["orange"]) if sure else "#777777"
+            (COLOURS["green"] if sign * row["value"] < 0 else COLOURS["orange"])
+            if sure
+            else "#777777"
         )
-        if row["value"] > reach:
-            text = f"{row['value']:+.3f} →"
-            ax.annotate(text, (reach, y), ha="right", va="center", fontsize=9, color=colour)
+        if sign * row["value"] > reach:
+            text = f"← {row['value']:+.3f}" if higher_is_better else f"{row['value']:+.3f} →"
+            side = "left" if higher_is_better else "right"
+            ax.annotate(text, (sign * reach, y), ha=side, va="center", fontsize=9, color=colour)
             continue
         ends = np.clip([row["low"], row["high"]], -reach, reach)
         ax.plot(ends, [y, y], color=colour, lw=2.5, alpha=0.5, solid_capstyle="round")
@@ -41,8 +52,11 @@ def ranking(table: pd.DataFrame, ax: Axes, meta: Sequence[str], reference: str, 
     ax.axvline(0, color=COLOURS["black"], lw=1, ls="--", zorder=0)
     names = [f"{plain(name)} *" if name in meta else plain(name) for name in table["learner"]]
     ax.set_yticks(range(len(table)), names, fontsize=9)
-    left = max(-reach, 1.2 * min(float(table["low"].min()), -0.1 * reach))
-    ax.set(ylim=(len(table) - 0.4, -0.6), xlim=(left, reach * 1.02), xlabel=label)
+    least = float(-table["high"].max() if higher_is_better else table["low"].min())
+    most = float(-table["low"].min() if higher_is_better else table["high"].max())
+    better, worse = max(-reach, 1.2 * min(least, -0.1 * reach)), min(reach, 1.2 * most) * 1.02
+    ends = sorted((sign * better, sign * max(worse, 0.1 * reach)))
+    ax.set(ylim=(len(table) - 0.4, -0.6), xlim=ends, xlabel=label)
     ax.set_title(f"against {plain(reference)}", fontsize=11, weight="normal")
     ax.grid(axis="y", visible=False)
     return ax
@@ -51,7 +65,9 @@ def ranking(table: pd.DataFrame, ax: Axes, meta: Sequence[str], reference: str, 
 def leaders(records: pd.DataFrame, last, meta: Sequence[str], metric: str) -> list[str]:
     """Whom a figure names: both sides of the contest, the next best meta-learner, MAML, and item + user bias."""
     at_k = records[(records["n_shots"] == last.n_shots) & records["learner"].isin(meta)]
-    ranked = summarise(at_k, metric).sort_values("value")["learner"]
+    ranked = summarise(at_k, metric).sort_values("value", ascending=lower_is_better(metric))[
+        "learner"
+    ]
     next_best = [name for name in ranked if name != last.contender][:1]
     named = [last.baseline, last.contender, *next_best, "MAML", "item + user bias"]
     return [name for name in dict.fromkeys(named) if name in set(records["learner"])]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fsl.compare import against, best, cheapest_as_good, summarise
+from fsl.compare import against, best, cheapest_as_good, lower_is_better, summarise
 from fsl.errors import InputError
 from fsl.evaluation import ALL
 
@@ -84,7 +84,7 @@ class Verdict:
         ])  # fmt: skip
 
     def __str__(self) -> str:
-        last, measure = self.lines[-1], self.metric.upper()
+        last, measure = self.lines[-1], in_capitals(self.metric)
         unit = f" {self.unit}" if self.unit else ""
         where = f"{self.partition}, {last.n_tasks:,} test tasks: "
         gap = (
@@ -119,6 +119,13 @@ class Verdict:
             "a meta-learner beats the best simple method; "
             f"at K = {last.n_shots} {last.contender} beats {last.baseline}"
         )
+
+
+def in_capitals(metric: str) -> str:
+    """How a metric is written: RMSE, AUC, nDCG@10, HR@10, recall@10, "HR@10 of 99" for the sampled variant."""
+    name, at, rest = metric.partition("@")
+    known = {"ndcg": "nDCG", "recall": "recall", "precision": "precision", "logloss": "log-loss"}
+    return known.get(name, name.upper()) + at + rest.replace("/", " of ")
 
 
 def shots_in_words(n_shots: int) -> str:
@@ -180,5 +187,5 @@ def line_at(records, simple: Sequence[str], meta: Sequence[str], metric: str, n_
         float(row["p_holm"]),
         float(row["win_share"]),
         int(row["n_tasks"]),
-        metric in ("mae", "mse", "rmse"),
+        lower_is_better(metric),
     )

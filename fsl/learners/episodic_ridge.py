@@ -65,6 +65,8 @@ def _solved(met, liked, sizes: np.ndarray, k: int, shrinkage: float):
     weight = 1 / max(part.sum(), 1)
     shown, hidden = k / n * weight, (1 - k / n) * weight
     mean, target = met.T @ shown, liked.T @ hidden
+    if k == 0:  # nothing is shown: the mean is all there is
+        return mean, target, np.zeros((met.shape[1], met.shape[1]), np.float32)
     gram = _moment(met, met, k * (k - 1) / (n * (n - 1)) * weight)
     gram[np.diag_indices_from(gram)] = mean
     cross = _moment(met, liked, k * (n - k) / (n * (n - 1)) * weight)

@@ -124,10 +124,9 @@ class SetRanker(RankingLearner):
         if not some.any():
             return None
         support, wanted, known = Examples(*(x[some] for x in support)), wanted[some], known[some]
-        drawn = torch.zeros(n, dtype=torch.bool)
-        drawn[torch.randperm(n, generator=generator)[: self.n_columns]] = True
+        drawn, stands_for = self._drawn(tables, generator)
         columns = (drawn | wanted.any(0)).nonzero()[:, 0]
-        offset = torch.where(drawn, math.log(n / int(drawn.sum())), -torch.inf).expand(wanted.shape)
+        offset = torch.where(drawn, stands_for, -torch.inf).expand(wanted.shape)
         offset = offset.masked_fill(wanted, 0).masked_fill(known, -torch.inf)
         vectors = tables.vectors()
         return Lesson(
@@ -138,6 +137,13 @@ class SetRanker(RankingLearner):
             wanted[:, columns],
             offset[:, columns],
         )
+
+    def _drawn(self, tables: Tables, generator) -> tuple[Tensor, Tensor]:
+        """A lesson's columns besides what is wanted, bool [n_objects], and log of how many objects each stands for."""
+        n = tables.n_objects
+        drawn = torch.zeros(n, dtype=torch.bool)
+        drawn[torch.randperm(n, generator=generator)[: self.n_columns]] = True
+        return drawn, torch.full((n,), math.log(n / int(drawn.sum())))
 
     def _train(self, net: SetNet, lessons: list[Lesson], generator: torch.Generator) -> None:
         optimizer = torch.optim.AdamW(net.parameters(), self.lr, weight_decay=self.weight_decay)

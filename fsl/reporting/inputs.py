@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fsl.errors import InputError
+from fsl.feasibility import IMPOSSIBLE
+from fsl.ranking.sizes import Size
 
 # Seconds that a run waits for a source that is not on this machine: by default, through pip, and asked for by name.
 PATIENCE, PATIENCE_WITH_PIP, SECONDS = 10.0, 60.0, 120.0
@@ -21,6 +23,7 @@ class Data:
     """`value` is what the notebook's `data` gets; `label` stands in file names and at the top of a page.
 
     `kind`: "shop", "images" or "texts"; `has_target`: a shop's rating or label column, which other kinds do not have.
+    `size`: a folder's counts, from which costs are told; `impossible`: why its tables allow no verdict, if so.
     `missing`: why it cannot be had, for a source that nobody asked for by name.
     """
 
@@ -32,6 +35,8 @@ class Data:
     has_target: bool = True
     missing: str | None = None
     kind: str = "shop"
+    size: Size | None = None
+    impossible: str = ""
 
 
 def from_word(word: str, read_options: Mapping[str, object]) -> Data:
@@ -46,7 +51,18 @@ def from_word(word: str, read_options: Mapping[str, object]) -> Data:
     shop = open_shop(word, **read_options)
     folder = Path(word).resolve()
     has_target = shop.target is not None
-    return Data(str(folder), _label(folder), False, True, _folder_checksum(folder), has_target)
+    checksum = _folder_checksum(folder)
+    said = shop.verdict()
+    return Data(
+        str(folder),
+        _label(folder),
+        False,
+        True,
+        checksum,
+        has_target,
+        size=shop.size,
+        impossible=said if said.startswith(IMPOSSIBLE) else "",
+    )
 
 
 def identity(word: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from fsl.cold_start.estimates import PAGES
 from fsl.errors import InputError
 from fsl.reporting.inputs import Data, from_name, from_word, identity, kind_of
 from fsl.reporting.parameters import Parameter
@@ -68,17 +69,65 @@ def _misfit(name: str, kind: str, word: str) -> str:
     return f"{name} takes {kind}: give --data {fitting}, not {word}"
 
 
-def data_of(name: str, known: Mapping[str, Parameter], asked: Sequence[Data]) -> list[Data | None]:
-    """One notebook's data: those asked for that are of its kind, else its own; None where it takes none."""
+def serves(name: str, item: Data) -> bool:
+    """Whether a notebook can do with the target that a shop has or lacks."""
+    return item.has_target or not PRESETS.get(name, Preset()).needs_target
+
+
+def stand_in(name: str) -> str | None:
+    """The notebook that is run in the place of `name` for a shop without rating or label; None for none."""
+    found = [other for other, row in PRESETS.items() if row.stands_in_for == name]
+    return found[0] if found else None
+
+
+def with_stand_ins(
+    names: Sequence[str], asked: Sequence[Data], explicit: Sequence[str]
+) -> list[str]:
+    """The notebooks to run for the data asked for: one that cannot do without a target makes room for its stand-in.
+
+    explicit: those chosen by name. A stand-in that was not is run only in the place of another.
+    """
+    found = []
+    for name in names:
+        other = stand_in(name)
+        lacking = [item for item in asked if not serves(name, item)]
+        if other and lacking:
+            found += [other] if len(lacking) == len(asked) else [name, other]
+        elif not (asked and _waits(name, explicit)):
+            found.append(name)
+    return list(dict.fromkeys(found))
+
+
+def _waits(name: str, explicit: Sequence[str]) -> bool:
+    return bool(PRESETS.get(name, Preset()).stands_in_for) and name not in explicit
+
+
+def data_of(
+    name: str,
+    known: Mapping[str, Parameter],
+    asked: Sequence[Data],
+    explicit: Sequence[str] | None = None,
+) -> list[Data | None]:
+    """One notebook's data: those asked for that are of its kind, else its own; None where it takes none.
+
+    explicit: the notebooks chosen by name (None: all). One of them that cannot do without a target, and that nothing
+    stands in for, is refused by an InputError for a shop that has none; others leave such a shop out.
+    """
     if "data" not in known:
         return [] if asked else [None]
     kind = kind_wanted(name, known)
     own = [] if asked else [from_name(source) for source in _own(name, known)]
     chosen = [item for item in asked if item.kind == kind] or own
-    needs_target = PRESETS.get(name, Preset()).needs_target
-    lacking = [item.label for item in chosen if needs_target and not item.has_target]
+    if asked and explicit is not None and _waits(name, explicit):
+        first = PRESETS[name].stands_in_for
+        chosen = [item for item in chosen if not serves(first, item)]
+    elif asked and explicit is not None and (stand_in(name) or name not in explicit):
+        chosen = [item for item in chosen if serves(name, item)]
+    lacking = [item.label for item in chosen if not serves(name, item)]
     if lacking:
         raise InputError(
             *(f"{name} needs a column rating or label, and {label} has none" for label in lacking)
         )
+    if name in PAGES and (hopeless := [item for item in chosen if item and item.impossible]):
+        raise InputError(*(f"{item.label}: {item.impossible}" for item in hopeless))
     return chosen

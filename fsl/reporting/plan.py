@@ -9,7 +9,7 @@ import nbformat
 
 from fsl.errors import InputError
 from fsl.reporting.inputs import Data
-from fsl.reporting.matching import data_asked, data_of
+from fsl.reporting.matching import data_asked, data_of, with_stand_ins
 from fsl.reporting.parameters import (
     Parameter,
     check_names,
@@ -17,7 +17,7 @@ from fsl.reporting.parameters import (
     read_parameters,
     split_assignments,
 )
-from fsl.reporting.presets import DEFAULT_RUN, PRESETS, Preset
+from fsl.reporting.presets import DEFAULT_RUN, PRESETS, VERDICT_RUN, Preset
 
 OWN_OPTIONS = {"data": "--data", "read_options": "--column and its like", "records_file": "--out"}
 
@@ -64,13 +64,15 @@ def notebooks_folder() -> Path:
     raise InputError("no folder of notebooks: run `fsl report` from a clone of the project")
 
 
-def choose(words: Sequence[str], every: bool, folder: Path) -> list[Path]:
-    """The notebooks meant by `04_cold_start`, `04` or `04_cold_start.ipynb`; else the default run."""
+def choose(
+    words: Sequence[str], every: bool, folder: Path, usual: Sequence[str] | None = None
+) -> list[Path]:
+    """The notebooks meant by `04_cold_start`, `04` or `04_cold_start.ipynb`; else `usual`, the default run."""
     paths = sorted(folder.glob("*.ipynb"))
     found = {path.stem: path for path in paths if "--" not in path.stem}  # NAME--DATA is a report's
     if every:
         return list(found.values())
-    chosen = [_named(word, found) for word in words or DEFAULT_RUN]
+    chosen = [_named(word, found) for word in words or usual or DEFAULT_RUN]
     return list(dict.fromkeys(chosen))
 
 
@@ -96,18 +98,30 @@ def plan(request: Request, folder: Path) -> list[Job]:
         problems.append("the seed is given twice: --seed and -p seed")
     if problems:
         raise InputError(*problems)
-    read = [_read(path) for path in choose(request.notebooks, request.every, folder)]
+    usual = VERDICT_RUN if _strangers(request.data) else None
+    chosen = choose(request.notebooks, request.every, folder, usual)
+    read = [_read(path) for path in chosen]
     parameters = {path.stem: known for path, _, known in read}
     asked = data_asked(request.data, request.read_options, parameters, bool(request.notebooks))
+    explicit = [path.stem for path in chosen] if request.notebooks else []
+    names = with_stand_ins([path.stem for path, *_ in read], asked, explicit)
+    read = [_read(folder / f"{name}.ipynb") for name in names]
     givens = [_values(request, path.stem, known, texts) for path, _, known in read]
     jobs = []
     for (path, title, known), given in zip(read, givens, strict=True):
-        for data in data_of(path.stem, known, asked):
+        for data in data_of(path.stem, known, asked, explicit):
             jobs.append(_job(path, title, known, given, data, request))
     if not jobs:
         raise InputError("none of the chosen notebooks takes data, so --data has nothing to do")
     _refuse_one_name_for_two(jobs)
     return jobs
+
+
+def _strangers(words: Sequence[str]) -> bool:
+    """Whether all data are folders: what a stranger's tables are for is the verdict."""
+    from fsl.sources import SOURCES
+
+    return bool(words) and not any(word in SOURCES for word in words)
 
 
 def _read(path: Path) -> tuple[Path, str, dict[str, Parameter]]:

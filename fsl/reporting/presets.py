@@ -10,7 +10,8 @@ class Preset:
 
     `full` comes on top of `report`; without it the notebook has no full size. `full_minutes`: about how long that runs
     on one core. The data are of one kind, and so are those it can be given.
-    `needs_target`: the notebook cannot do without a `rating` or `label` column.
+    `needs_target`: the notebook cannot do without a `rating` or `label` column. `stands_in_for`: one that
+    needs a target, in whose place this one is run for a shop without.
     """
 
     data: tuple[str, ...] = ()
@@ -19,6 +20,7 @@ class Preset:
     full: Mapping[str, object] = field(default_factory=dict)
     full_minutes: int | None = None
     needs_target: bool = False
+    stands_in_for: str = ""
 
     def size(self, asked: str) -> str:
         """The size that it runs at when `asked` is: "quick", "report" or, if it has one, "full"."""
@@ -46,7 +48,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "04_cold_start": Preset(
         data=("ml-100k", "phones-99"),
-        report={"n_iterations": 100},
+        report={"n_iterations": 100, "catalogue": "short"},
         quick={"partitions": ["user-cold"]},
         full={
             "partitions": ["user-cold", "item-cold", "both-cold"],
@@ -56,12 +58,31 @@ PRESETS: dict[str, Preset] = {
             "n_draws": 3,
             "n_seeds": 3,
             "roster": "all",
+            "catalogue": "all",
             "budget": 2,
             "n_iterations": 200,
             "people_folds": 10,
         },
         full_minutes=180,
         needs_target=True,
+    ),
+    "04b_without_ratings": Preset(
+        data=("simulated",),
+        report={"roster": "short", "effort": 1.0, "max_tasks": 600},
+        full={
+            "roster": "all",
+            "effort": 2.0,
+            "max_tasks": 5000,
+            "n_periods": 6,
+            "n_folds": 5,
+            "n_draws": 3,
+            "n_seeds": 3,
+            "budget": 3,
+            "max_new": 20_000,
+            "minutes_each": 30.0,
+        },
+        full_minutes=240,
+        stands_in_for="04_cold_start",
     ),
     "05_metric_learners": Preset(
         data=("omniglot",),
@@ -121,6 +142,7 @@ PRESETS: dict[str, Preset] = {
     ),
 }
 DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)
+VERDICT_RUN: tuple[str, ...] = ("04_cold_start",)  # what a stranger's folder is for
 
 
 def in_words(minutes: int | None) -> str:

@@ -16,7 +16,7 @@ from fsl.reporting.failure import without_folders
 from fsl.reporting.plan import Job, Request, notebooks_folder, plan
 from fsl.reporting.publish import commit, opened, stoppable
 from fsl.reporting.stamp import stamp
-from fsl.reporting.told import replaced_by_smaller, tell, warn_of_full
+from fsl.reporting.told import replaced_by_smaller, tell, tell_of_folders, warn_of_full
 from fsl.reporting.unplaced import unplaced, without
 
 THREADS = 1  # the same on every machine and for every --jobs, so that numbers are
@@ -49,6 +49,7 @@ def run_report(
     out = (out or folder.parent / "reports").resolve()
     _refuse_project(out, folder.resolve())
     planned = plan(request, folder)
+    tell_of_folders(planned)
     if request.size == "full":
         warn_of_full(planned)
     with stoppable(), opened(out) as stage:

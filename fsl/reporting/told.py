@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fsl.cold_start.estimates import PAGES
+from fsl.cold_start.estimates import in_words as in_words_of_cost
 from fsl.reading.sentences import inert
 from fsl.reporting import index
 from fsl.reporting.failure import sentence, why_not_run
@@ -28,6 +30,26 @@ def warn_of_full(planned: Sequence[Job]) -> None:
     if not long:
         said = "none of these notebooks has one, so all run at report size"
         print(f"full size: {said}", file=sys.stderr, flush=True)
+
+
+def tell_of_folders(planned: Sequence[Job]) -> None:
+    """Before a run on a stranger's tables: who stands in for whom, and about how many minutes and GiB it takes."""
+    for job in planned:
+        stem, data = job.notebook.stem, job.data
+        if data is None or data.size is None:
+            continue
+        if (
+            first := PRESETS[stem].stands_in_for if stem in PRESETS else ""
+        ) and not data.has_target:
+            said = f"{inert(data.label)} has neither rating nor label: {stem} takes the place of {first}"
+            print(said, file=sys.stderr, flush=True)
+        if stem in PAGES:
+            less = {
+                "quick": " at report size, less with --quick",
+                "full": " at report size, far more with --full",
+            }
+            said = f"{job.stem}: {in_words_of_cost(stem, data.size)}{less.get(job.size, '')}"
+            print(inert(said), file=sys.stderr, flush=True)
 
 
 def replaced_by_smaller(entries: Sequence[Mapping], out: Path) -> Counter[tuple[str, str]]:

@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_recommend(actions.add_parser("recommend", help=about, description=about.capitalize()))
     about = "time reading, splitting and making tasks of up to 20 million behaviours"
     _add_tasks(actions.add_parser("tasks", help=about, description=about.capitalize()))
+    about = "time and memory of a verdict's page, from which reports tell what they will cost"
+    _add_verdict(actions.add_parser("verdict", help=about, description=about.capitalize()))
 
 
 def _add_recommend(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +51,22 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
     add("--rows", metavar="N,N,…", default="", help="sizes (100000 to 20000000)")
     add("--json", nargs="?", const="-", metavar="FILE", help="all numbers as JSON")
     parser.set_defaults(run=run_tasks)
+
+
+def _add_verdict(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--json", nargs="?", const="-", metavar="FILE", help="all numbers as JSON")
+    parser.set_defaults(run=run_verdict)
+
+
+def run_verdict(args: argparse.Namespace) -> int:
+    """Measure and print. Returns 0."""
+    from fsl.speed.verdict import as_text
+    from fsl.speed.verdict import run as measure
+
+    _check_json(args.json)
+    _write(measure(tell=_tell), args.json, as_text)
+    return 0
 
 
 def run_tasks(args: argparse.Namespace) -> int:

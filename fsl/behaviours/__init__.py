@@ -1,0 +1,1 @@
+"""Will this user take this thing? Sampled pairs, probabilities, and who foretells them best."""
