@@ -6,6 +6,11 @@ _HOME = {
     "FrozenEncoder": "frozen",
     "text_encoder": "text",
     "encoder_for": "script",
+    "minilm_layers": "spans",
+    "lower_states": "layers",
+    "token_states": "layers",
+    "TokenStates": "layers",
+    "TopLayers": "layers",
 }
 __all__ = sorted(_HOME)
 
