@@ -5,6 +5,7 @@ import json
 import sys
 import tarfile
 import types
+from functools import partial
 
 import numpy as np
 import pytest
@@ -251,14 +252,16 @@ def made(n: int = 60, d: int = 12, seed: int = 0) -> Pairs:
 
 def test_learning_on_other_phones_finds_the_directions_that_tell():
     pairs, groups = made(), [str(n) for n in range(60)]
-    ways = {way.__name__: (pairs, way) for way in (frozen, centred, whitened, episodic)}
+    ways = {way.__name__: (pairs, way) for way in (frozen, centred)}
+    ways["whitened"] = (pairs, partial(whitened, ridge=0.01))
+    ways["episodic"] = (pairs, partial(episodic, lr=0.01, n_iterations=200))
     records = retrieval_records(ways, groups)
     top = records[records["metric"] == "top-1"].groupby("learner")["value"].mean()
     assert top["random"] == pytest.approx(1 / 60)
     assert top["constant"] == pytest.approx(1 / 60)
     assert top["oracle"] == 1
     assert top["whitened"] > top["centred"] + 0.2
-    assert top["episodic"] > top["centred"] + 0.05
+    assert top["episodic"] > top["centred"] + 0.2
     table = photo_table(records, "frozen")
     assert list(table["way"])[-3:] == ["random", "constant", "oracle"]
     assert "minus frozen" in table.columns[3]
@@ -320,5 +323,5 @@ def test_the_study_from_pictures_to_table(tmp_path):
     phones = read_photos(packed(tmp_path / "x.tgz", devices, shown))
     records = photo_study(phones, image_encoder(keep=False), n_folds=3)
     top = records[records["metric"] == "top-1"].groupby("learner")["value"].mean()
-    assert top["frozen, front"] >= 0.8
-    assert len(photo_table(records)) == 9
+    assert top["frozen, front"] > 2 * top["random"]
+    assert len(photo_table(records)) == 12
