@@ -75,10 +75,10 @@ class Verdict:
                 "K": shots_in_words(line.n_shots),
                 "best simple": f"{line.baseline} {line.baseline_value:.3f}",
                 "best meta-learner": f"{line.contender} {line.value:.3f}",
+                "outcome": line.outcome,
                 "difference [95 %]": f"{line.difference:+.3f} [{line.low:+.3f}, {line.high:+.3f}]",
                 "p": f"{line.p_holm:.3f}",
                 "wins": f"{line.win_share:.0%}",
-                "outcome": line.outcome,
             }
             for line in self.lines
         ])  # fmt: skip
