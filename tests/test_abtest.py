@@ -472,12 +472,12 @@ def test_the_same_seed_gives_the_same_visitors(people):
 def test_figures_say_what_they_are_given(aa):
     axes = Figure().subplots()
     abtest_plots.alarms(aa, axes)
-    assert len(axes.get_legend_handles_labels()[1]) == 3
+    assert len(axes.get_legend_handles_labels()[1]) == 4
     assert axes.get_ylim()[0] == 0
     frame = table()
     frame["change"] = frame["stars"] - 50
     figure = abtest_plots.readout(read(trial_of(frame)), Figure())
     assert len(figure.axes) == 3
-    assert figure.get_suptitle().startswith("Verdict: with B")
+    assert figure.get_suptitle().startswith("With B, stars went up")
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["stars", "bought", "change\n(in planned effects)"]

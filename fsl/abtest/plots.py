@@ -20,16 +20,15 @@ KINDS = {  # which interval: columns, colour, marker
 def alarms(looks: Looks, ax: Axes) -> Axes:
     """False alarms of A/A tests up to each day: looked at daily by the usual and by the always-valid interval."""
     lines = {
-        "usual 95 % interval, stopped at the first alarm": shares(looks.ever("half")),
-        "usual 95 % interval, looked at on that day only": shares(looks.alarms("half")),
-        "always-valid interval, stopped at the first alarm": shares(looks.ever("always")),
+        "usual interval, looked at daily": shares(looks.ever("half")),
+        "usual interval, one look, that day": shares(looks.alarms("half")),
+        "always-valid interval, looked at daily": shares(looks.ever("always")),
     }
     seen = {name: table.assign(**_hundred(table)) for name, table in lines.items()}
     curves(seen, ax, "day of the test", "A/A tests with a false alarm, %")
-    ax.axhline(5, color=COLOURS["black"], lw=1, ls="--", zorder=0)
-    place = {"textcoords": "offset points", "ha": "right", "fontsize": 9}
-    ax.annotate("5 % promised", (ax.get_xlim()[1], 5), (-2, -12), **place)
+    ax.axhline(5, color=COLOURS["black"], lw=1.2, ls="--", zorder=0, label="5 %, as promised")
     ax.set_ylim(bottom=0)
+    ax.legend(loc="upper left")
     return ax
 
 
@@ -53,7 +52,7 @@ def differences(table: pd.DataFrame, ax: Axes) -> Axes:
         names.append(plain(line.metric) + ("" if positive else "\n(in planned effects)"))
     ax.axvline(0, color=COLOURS["black"], lw=1, ls="--", zorder=0)
     ax.set_yticks(range(len(names)), names)
-    ax.set(ylim=(len(names) - 0.4, -0.6), xlabel="treatment minus control, % of the control's mean")
+    ax.set(ylim=(len(names) - 0.4, -0.6), xlabel="difference, % of the control's mean")
     ax.grid(axis="y", visible=False)
     _legend_once(ax)
     return ax
@@ -131,5 +130,6 @@ def readout(found, figure: Figure, simulated: bool = False) -> Figure:
         by_day(days, axes.pop(0), label)
     if len(parts):
         segments(parts, axes.pop(0), label)
-    headed(figure, verdict(found), simulated, 48 * panels + 10)
+    said = verdict(found).removeprefix("Verdict: ").rstrip(".")
+    headed(figure, said[0].upper() + said[1:], simulated, 48 * panels + 10)
     return figure

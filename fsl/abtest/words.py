@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fsl.abtest.plan import Plan
+from fsl.headlines import rounded
 from fsl.reading.sentences import inert
 
 MANY = 6  # segments that are named in words
@@ -28,9 +29,10 @@ def p_value(p: float) -> str:
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
 
 
-def ends(low: float, high: float, form=number) -> str:
-    """ "[+0.02, +0.05]"."""
-    return f"[{form(low, '+')}, {form(high, '+')}]"
+def with_ends(value: float, low: float, high: float) -> str:
+    """ "+0.035 [+0.021, +0.049]": as many digits as the interval's width leaves meaning to."""
+    value, low, high = rounded(value, low, high, "difference")
+    return f"{value} [{low}, {high}]"
 
 
 def in_words(readout) -> str:
@@ -55,18 +57,18 @@ def _of_split(ratio) -> str:
 
 def _of_metric(line, readout) -> str:
     control, treatment = map(inert, readout.trial.names)
-    text = f"{inert(line.metric)}: {treatment} minus {control} {number(line.value, '+')} "
-    text += f"{ends(line.low, line.high)}, {per_cent(1 - readout.alpha)} interval"
+    text = f"{inert(line.metric)}: {treatment} minus {control} "
+    text += f"{with_ends(line.value, line.low, line.high)}, {per_cent(1 - readout.alpha)} interval"
     if math.isfinite(line.lift):
-        lift = f"{per_cent(line.lift, '+')} {ends(line.lift_low, line.lift_high, per_cent)}"
-        text += f"; that is {lift} of {number(line.control)}"
+        lift = with_ends(100 * line.lift, 100 * line.lift_low, 100 * line.lift_high)
+        text += f"; that is {lift} % of {number(line.control)}"
     text += f"; {p_value(line.p)}"
     if len(readout.metrics) > 1:
         text += f", after Holm for {len(readout.metrics)} metrics {p_value(line.p_holm)}"
     if math.isfinite(line.rho):
         past = f"correlation {number(line.rho)}, variance × {number(line.factor)}"
         text += f"; adjusted by its past ({past})"
-    always = ends(line.always_low, line.always_high)
+    always = with_ends(line.value, line.always_low, line.always_high)
     return f"{text}. Valid also if you looked before the end: {always}."
 
 
@@ -76,8 +78,7 @@ def _of_segments(table: pd.DataFrame, alpha: float) -> list[str]:
         if not 2 <= len(lines) <= MANY:
             continue
         parts = [
-            f"{inert(x.segment)} {number(x.value, '+')} {ends(x.low, x.high)}"
-            for x in lines.itertuples()
+            f"{inert(x.segment)} {with_ends(x.value, x.low, x.high)}" for x in lines.itertuples()
         ]
         p = lines["differ"].iloc[0]
         differ = "differ" if p < alpha else "cannot be told apart"
@@ -109,8 +110,9 @@ def verdict(readout) -> str:
         name = inert(readout.trial.names[1])
         return f"Verdict: with {name}, {', '.join(parts)}, if you looked once, at the planned end."
     first = readout.metrics.iloc[int(np.argmin(readout.metrics["p"]))]
-    left = f"for {inert(first['metric'])} anything from {number(first['low'], '+')} to {number(first['high'], '+')}"
-    return f"Verdict: no difference is established; {left} remains possible."
+    _, low, high = rounded(first["value"], first["low"], first["high"], "difference")
+    left = f"for {inert(first['metric'])} anything from {low} to {high} remains possible"
+    return f"Verdict: no difference is established; {left}."
 
 
 def plan_in_words(found: Plan) -> str:

@@ -117,6 +117,7 @@ PRESETS: dict[str, Preset] = {
         full_minutes=3,
         needs_target=True,
     ),
+    "15_ab_test": Preset(report={"n_users": 6000}),
 }
 DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)
 
