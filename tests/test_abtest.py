@@ -18,8 +18,8 @@ import fsl
 from fsl.abtest import adjusted, always_valid, difference, plan, read, sample_ratio, trial_of
 from fsl.abtest import plots as abtest_plots
 from fsl.abtest.checks import heterogeneity
-from fsl.abtest.plan import power_of, sample_size, sample_size_peeking, standard_error
-from fsl.abtest.repeated import repeat, shares
+from fsl.abtest.planning import power_of, sample_size, sample_size_peeking, standard_error
+from fsl.abtest.repeated import Looks, repeat, shares
 from fsl.abtest.sequential import always_valid_p, evidence, half_width
 from fsl.abtest.shop import METRICS, assigned, visitors
 from fsl.abtest.tablefile import read_trial
@@ -196,6 +196,19 @@ def test_repeated_tests_agree_with_one_read_from_its_rows():
         one = difference(seen[~arm], seen[arm])
         assert found.value[0, day] == pytest.approx(one.value)
         assert found.half[0, day] == pytest.approx((one.high - one.low) / 2)
+
+
+def test_how_tests_end():
+    value = np.array([[0.0, 3, 1], [0, 0, 0.5], [5, 0, 0]])
+    half = np.full((3, 3), 2.0)
+    looks = Looks(value, half, half * 2, truth=2.5)
+    daily = looks.ended("half", daily=True)
+    assert daily.seen.tolist() == [True, False, True]
+    assert daily.day.tolist() == [1, 2, 0]
+    assert daily.value.tolist() == [3, 0.5, 5]
+    assert daily.holds.tolist() == [False, False, False]
+    once = looks.ended("always", daily=False)
+    assert (once.seen.any(), once.day.tolist(), once.holds.all()) == (False, [2, 2, 2], True)
 
 
 def test_shares_have_exact_intervals():

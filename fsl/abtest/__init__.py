@@ -1,20 +1,39 @@
 """A/B tests: plan one, run one in the simulated shop, read one, and look at it early without being fooled.
 
 Knows two columns of numbers and who was shown what; knows no learner but in `abtest.shop`, which invents the visitors.
+Names are imported on first use.
 """
 
-from fsl.abtest.checks import SampleRatio as SampleRatio
-from fsl.abtest.checks import sample_ratio as sample_ratio
-from fsl.abtest.cuped import adjusted as adjusted
-from fsl.abtest.cuped import theta as theta
-from fsl.abtest.difference import Difference as Difference
-from fsl.abtest.difference import difference as difference
-from fsl.abtest.plan import Plan as Plan
-from fsl.abtest.plan import plan as plan
-from fsl.abtest.plan import power_of as power_of
-from fsl.abtest.plan import sample_size as sample_size
-from fsl.abtest.read import Readout as Readout
-from fsl.abtest.read import read as read
-from fsl.abtest.sequential import always_valid as always_valid
-from fsl.abtest.trial import Trial as Trial
-from fsl.abtest.trial import trial_of as trial_of
+from importlib import import_module
+
+_HOME = {
+    "Difference": "means",
+    "Plan": "planning",
+    "Readout": "readouts",
+    "SampleRatio": "checks",
+    "Trial": "trial",
+    "adjusted": "cuped",
+    "always_valid": "sequential",
+    "difference": "means",
+    "plan": "planning",
+    "power_of": "planning",
+    "read": "readouts",
+    "read_trial": "tablefile",
+    "sample_ratio": "checks",
+    "sample_size": "planning",
+    "theta": "cuped",
+    "trial_of": "trial",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'fsl.abtest' has no attribute {name!r}")
+    value = getattr(import_module(f"fsl.abtest.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -79,7 +79,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def run_plan(args: argparse.Namespace) -> int:
     """Plan, print. Returns 0."""
-    from fsl.abtest.plan import plan
+    from fsl.abtest.planning import plan
     from fsl.abtest.words import plan_in_words
 
     out = _figure_path(args.figure)
@@ -96,7 +96,7 @@ def run_plan(args: argparse.Namespace) -> int:
 
 def run_read(args: argparse.Namespace) -> int:
     """Read, print. Returns 0."""
-    from fsl.abtest.read import read
+    from fsl.abtest.readouts import read
     from fsl.abtest.tablefile import read_trial
     from fsl.errors import InputError
     from fsl.reading.cli import column_options

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fsl.abtest.plan import Plan, power_of
+from fsl.abtest.planning import Plan, power_of
 from fsl.abtest.repeated import Looks, shares
 from fsl.abtest.words import number, per_cent, verdict
 from fsl.plots import COLOURS, curves, headed, message, plain

@@ -1,15 +1,26 @@
 """The same test thousands of times, looked at every day: false alarms, power, coverage. Knows arrays only."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from fsl.abtest.difference import Moments, welch
+from fsl.abtest.means import Moments, welch
 from fsl.abtest.sequential import FEWEST, half_width
 
 MISTAKES = 0.05
+
+
+class Ended(NamedTuple):
+    """How tests ended, [n_tests] each: the effect was seen; on which day, from 0; the difference then; and whether the
+    intervals at all looks hold the truth, had one gone on looking."""
+
+    seen: np.ndarray
+    day: np.ndarray
+    value: np.ndarray
+    holds: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -33,10 +44,16 @@ class Looks:
         """bool [n_tests, n_days]: it has left 0 out on that day or before."""
         return np.logical_or.accumulate(self.alarms(width), axis=1)
 
-    def missed(self, width: str) -> np.ndarray:
-        """bool [n_tests, n_days]: it has left the truth out on that day or before."""
+    def ended(self, width: str, daily: bool) -> "Ended":
+        """Tests stopped at the first alarm of daily looks, or looked at once, at the end."""
         out = np.abs(self.value - self.truth) > getattr(self, width)
-        return np.logical_or.accumulate(out, axis=1)
+        last = self.value.shape[1] - 1
+        if not daily:
+            at_end = np.full(len(self.value), last)
+            return Ended(self.alarms(width)[:, -1], at_end, self.value[:, -1], ~out[:, -1])
+        seen = self.ever(width)
+        day = np.where(seen[:, -1], seen.argmax(1), last)
+        return Ended(seen[:, -1], day, self.value[np.arange(len(day)), day], ~out.any(1))
 
 
 def repeat(

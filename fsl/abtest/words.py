@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from fsl.abtest.plan import Plan
+from fsl.abtest.planning import Plan
 from fsl.headlines import rounded
 from fsl.reading.sentences import inert
 

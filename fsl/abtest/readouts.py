@@ -10,7 +10,7 @@ import pandas as pd
 
 from fsl.abtest.checks import SampleRatio, heterogeneity, sample_ratio
 from fsl.abtest.cuped import adjusted
-from fsl.abtest.difference import Difference, difference, moments, welch
+from fsl.abtest.means import Difference, difference, moments, welch
 from fsl.abtest.sequential import FEWEST, always_valid
 from fsl.abtest.trial import Trial
 from fsl.compare import holm
