@@ -421,7 +421,7 @@ def test_a_german_file_with_its_own_names_and_a_figure(tmp_path, capsys):
     options = ["--column", "variant=gruppe", "--before", "stars=vorher", "--column", "day=tag"]
     options += ["--effect", "stars=0.4", "--figure", str(out)]
     assert main(["abtest", "read", str(path), *options]) == 0
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert "looked at daily for 7 days" in said
     assert "adjusted by its past" in said
     assert out.read_bytes().startswith(b"\x89PNG")
