@@ -99,7 +99,7 @@ def segments(table: pd.DataFrame, ax: Axes, label: str) -> Axes:
     return ax
 
 
-def power_curve(plan: Plan, ax: Axes) -> Axes:
+def power_curve(plan: Plan, ax: Axes, simulated: bool = False) -> Axes:
     """Power against users, with and without the past, and where the plan stands."""
     most = 2.2 * plan.n
     users = np.linspace(most / 100, most, 100)
@@ -114,7 +114,7 @@ def power_curve(plan: Plan, ax: Axes) -> Axes:
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.legend(loc="lower right")
     said = f"{plan.n:,} users see a change of {number(plan.effect, '+')} in {per_cent(plan.power)} of tests"
-    return message(ax, said)
+    return message(ax, said, simulated)
 
 
 def readout(found, figure: Figure, simulated: bool = False) -> Figure:
