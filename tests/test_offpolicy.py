@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from scipy import stats
 
 from fsl.errors import InputError
 from fsl.offpolicy import Log, effective_sample_size, empirical_bernstein, evaluate_policy
 from fsl.offpolicy import estimators as est
+from fsl.offpolicy import plots as op_plots
 from fsl.offpolicy.crossed import crossed, own_value, weight_bound
 from fsl.offpolicy.intervals import lots, percentiles, self_normalised_bernstein, too_little
 from fsl.offpolicy.open_bandit import (
@@ -383,3 +385,26 @@ def test_the_same_seed_gives_the_same_table():
         rng = np.random.default_rng(14)
         tables.append(crossed([invented(rng, n_rounds=1_000, n_draws=500)], rng))
     pd.testing.assert_frame_equal(*tables)
+
+
+# Figures
+
+
+def test_figures_say_what_they_are_given(covered):
+    axes = Figure().subplots(1, 3)
+    op_plots.coverage_dots(covered[0.5].reset_index(), axes[0])
+    labels = [label.get_text() for label in axes[0].get_yticklabels()]
+    assert labels == [f"{name}, 600 rounds" for name in ("IPS", "SNIPS", "DM", "DR")]
+    rng = np.random.default_rng(15)
+    table = crossed([invented(rng, n_rounds=1_000, n_draws=500)], rng)
+    op_plots.crossed_intervals(table, axes[1], ("SNIPS", "DM"), 25.0)
+    labels = [label.get_text() for label in axes[1].get_yticklabels()]
+    assert labels[:2] == ["SNIPS, bts from random", "DM, bts from random"]
+    assert len(labels) == 6
+    assert axes[1].get_xlim() == (0, 25)
+    weights = {"even": np.ones(100), "one": np.eye(100)[0]}
+    op_plots.weight_shares(weights, axes[2])
+    assert axes[2].get_legend_handles_labels()[1] == [
+        "even: 100 effective rounds of 100",
+        "one: 1 effective rounds of 100",
+    ]
