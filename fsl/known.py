@@ -11,7 +11,7 @@ from fsl.reading.readers import WHEEL, read_amazon, read_movielens, read_phones
 
 @dataclass(frozen=True)
 class Source:
-    """A data set by name. size: how many of what, as it is read. kind: "shop", "images" or "texts".
+    """A data set by name. size: how many of what, as it is read. kind: "shop", "images", "texts" or "logs".
 
     read: a shop's files by name -> Shop; None of what is made on demand or is no shop.
     read_by: the module that reads, or makes, what is no shop.
@@ -90,6 +90,13 @@ FEWREL = _below(
         "pid2name.json": "eeedd25512a8e4c2bc06b78009836d27de81807bcba6ed929debd5cd713c07ea",
     },
 )
+OPEN_BANDIT = (
+    Remote(
+        "obp-0.4.1-py3-none-any.whl",
+        "87dec9caf4283c25ab13036532e0a24566f1c7bdcad1653a8ded43b2f5ef8208",
+        requirement="obp==0.4.1",
+    ),
+)
 
 SOURCES = {
     source.name: source
@@ -160,6 +167,24 @@ SOURCES = {
             simulated=True,
             kind="images",
             read_by="fsl.characters.simulated",
+        ),
+        Source(
+            "open-bandit",
+            "what two policies of a fashion shop showed in a week, and the clicks (Open Bandit sample)",
+            "Apache 2.0, as the package that carries it",
+            {"rounds": 60_000, "logs": 6, "campaigns": 3},
+            OPEN_BANDIT,
+            kind="logs",
+            read_by="fsl.offpolicy.open_bandit",
+        ),
+        Source(
+            "simulated-log",
+            "two logs of an invented campaign, a stand-in for open-bandit without a network",
+            "MIT, as this project",
+            {"rounds": 20_000, "logs": 2, "campaigns": 1},
+            simulated=True,
+            kind="logs",
+            read_by="fsl.offpolicy.open_bandit",
         ),
     )
 }

@@ -22,7 +22,7 @@ LABEL = 60  # characters, and twice as many bytes: four file names with a notebo
 class Data:
     """`value` is what the notebook's `data` gets; `label` stands in file names and at the top of a page.
 
-    `kind`: "shop", "images" or "texts"; `has_target`: a shop's rating or label column, which other kinds do not have.
+    `kind`: "shop", "images", "texts" or "logs"; `has_target`: a shop's rating or label column, others have none.
     `size`: a folder's counts, from which costs are told; `impossible`: why its tables allow no verdict, if so.
     `missing`: why it cannot be had, for a source that nobody asked for by name.
     """
@@ -107,7 +107,7 @@ def _source(name: str, seconds: float) -> Data:
         files_of(name, timeout=seconds)
     has_target = shop is not None and shop.target is not None
     if source.simulated:
-        made = _images() if shop is None else _tables(shop)
+        made = {"shop": lambda: _tables(shop), "images": _images, "logs": _logs}[source.kind]()
         checksum = hashlib.sha256(made).hexdigest()
     else:
         parts = "".join(file.sha256 for file in source.files)
@@ -126,6 +126,16 @@ def _images() -> bytes:
     from fsl.characters.simulated import simulated_characters
 
     return simulated_characters().inputs.numpy().tobytes()
+
+
+def _logs() -> bytes:
+    """The clicks of the logs that the code makes by default."""
+    import numpy as np
+
+    from fsl.offpolicy.open_bandit import invented
+
+    logs = invented(np.random.default_rng(0), n_draws=1_000).logs.values()
+    return b"".join(log.actions.tobytes() + log.rewards.tobytes() for log in logs)
 
 
 def _label(folder: Path) -> str:

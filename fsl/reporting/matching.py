@@ -1,4 +1,4 @@
-"""Which data go to which notebook: those asked for, else its own; shops, images and texts each to their own kind."""
+"""Which data go to which notebook: those asked for, else its own; each to its own kind."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,7 +10,7 @@ from fsl.reporting.presets import PRESETS, Preset
 
 
 def kind_wanted(name: str, known: Mapping[str, Parameter]) -> str:
-    """The kind of data a notebook is about, "shop", "images" or "texts": its preset's, else its own default's."""
+    """The kind of data a notebook is about ("shop", "images", …): its preset's, else its own default's."""
     return kind_of(_own(name, known)[0])
 
 

@@ -140,6 +140,11 @@ PRESETS: dict[str, Preset] = {
         full_minutes=3,
         needs_target=True,
     ),
+    "14_off_policy": Preset(
+        data=("open-bandit",),
+        report={"n_logs": 500, "rounds": [250, 1000, 2500], "n_draws": 100_000},
+    ),
+    "15_ab_test": Preset(report={"n_users": 6000}),
 }
 DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)
 VERDICT_RUN: tuple[str, ...] = ("04_cold_start",)  # what a stranger's folder is for
