@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from fsl.compare import _groups, _resampled_means
+from fsl.bootstrap import resampled_means
+from fsl.compare import groups_of
 from fsl.measures import GAPS
 
 
@@ -21,7 +22,7 @@ def calibration_errors(records: pd.DataFrame, n_shots: int, seed: int = 0) -> pd
     for name, part in here.dropna(subset=["value"]).groupby("learner", sort=False):
         table = part.pivot_table(index=["group", "task"], columns="metric", values="value")
         value = table.mean().abs().sum()
-        means = _resampled_means(table.to_numpy(), seed, _groups(table))
+        means = resampled_means(table.to_numpy(), seed, groups_of(table))
         low, high = np.quantile(np.abs(means).sum(1), [0.025, 0.975])
         lines.append((name, float(value), float(low), float(high), len(table)))
     return pd.DataFrame(lines, columns=["learner", "value", "low", "high", "n_tasks"])

@@ -22,7 +22,7 @@ from fsl.evaluation import RULERS
 
 __all__ = [
     "FEWEST", "N_BOOTSTRAP", "Contest", "Interval", "against", "auc_interval", "best", "cheapest_as_good", "contest",
-    "differences", "holm", "lower_is_better", "mean_interval", "paired_difference", "per_task", "summarise",
+    "differences", "groups_of", "holm", "lower_is_better", "mean_interval", "paired_difference", "per_task", "summarise",
     "with_intervals",
 ]  # fmt: skip
 
@@ -58,7 +58,7 @@ def summarise(records: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame
     """
     table = per_task(records, metric)
     finish = np.sqrt if metric == "rmse" else np.asarray
-    means = finish(resampled_means(table.to_numpy(), seed, _groups(table)))
+    means = finish(resampled_means(table.to_numpy(), seed, groups_of(table)))
     low, high = np.quantile(means, [0.025, 0.975], axis=0)
     result = table.columns.to_frame(index=False)
     return result.assign(
@@ -79,7 +79,7 @@ def _paired(pair: pd.DataFrame, metric: str, seed: int) -> tuple[float, np.ndarr
     """First minus second column: the difference of their means, and that of each resample."""
     finish = np.sqrt if metric == "rmse" else np.asarray
     ours, theirs = finish(pair.to_numpy().mean(0))
-    resampled = finish(resampled_means(pair.to_numpy(), seed, _groups(pair)))
+    resampled = finish(resampled_means(pair.to_numpy(), seed, groups_of(pair)))
     return float(ours - theirs), resampled[:, 0] - resampled[:, 1]
 
 
@@ -124,7 +124,7 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def _groups(table: pd.DataFrame) -> np.ndarray:
+def groups_of(table: pd.DataFrame) -> np.ndarray:
     """The group of each line of a `per_task` table, as a number from 0."""
     return pd.factorize(table.index.get_level_values("group"))[0]
 

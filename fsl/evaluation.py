@@ -104,7 +104,7 @@ def feasible(
     Query gets at most half of the median task. Raises InputError where even one shot and one query row are too much
     for half of the tasks, where fewer than `fewest` could be judged at all, or where all targets are equal.
     """
-    _whole_numbers("n_shots", n_shots)
+    whole_numbers("n_shots", n_shots)
     median = int(tasks.sizes.double().quantile(0.5)) if len(tasks) else 0
     possible, n_query = feasible_sizes(median, n_shots, n_query)
     if not possible:
@@ -125,8 +125,8 @@ def feasible(
 
 
 def _check(learners, metrics, n_shots, seeds) -> None:
-    _whole_numbers("n_shots", n_shots)
-    _whole_numbers("seeds", seeds)
+    whole_numbers("n_shots", n_shots)
+    whole_numbers("seeds", seeds)
     if taken := set(learners) & set(RULERS):
         raise ValueError(
             f"the names {', '.join(RULERS)} are the evaluator's own, rename {', '.join(sorted(taken))}"
@@ -134,7 +134,7 @@ def _check(learners, metrics, n_shots, seeds) -> None:
     check_measures(metrics)
 
 
-def _whole_numbers(name: str, values: Sequence[int]) -> None:
+def whole_numbers(name: str, values: Sequence[int]) -> None:
     try:
         whole = [int(v) for v in values]
         right = whole == list(values) and len(set(whole)) == len(whole) > 0

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fsl.episodes import Examples
 from fsl.learners.ranking_tables import Tables
-from fsl.learners.set_ranker import SetRanker, _spread_of
+from fsl.learners.set_ranker import SetRanker, spread_of
 from fsl.tasks import Tasks
 
 
@@ -47,7 +47,7 @@ class TakeLogistic(TakeNet):
         self.anchor = None
         self.refresh(tasks)
         lessons = self._lessons(tasks)
-        self.mean, self.spread = _spread_of([lesson.pairs for lesson in lessons])
+        self.mean, self.spread = spread_of([lesson.pairs for lesson in lessons])
         rows, targets, weights = [], [], []
         for lesson in lessons:
             kept = lesson.wanted | lesson.offset.isfinite()

@@ -66,7 +66,7 @@ class SetRanker(RankingLearner):
         self.refresh(tasks)
         self.anchor = self.tables.factors
         lessons = self._lessons(tasks)
-        mean, spread = _spread_of([lesson.pairs for lesson in lessons])
+        mean, spread = spread_of([lesson.pairs for lesson in lessons])
         self.nets = []
         for n in range(self.n_nets):
             with seeded(self.seed + n):
@@ -171,7 +171,7 @@ def _marked(inputs: Tensor, mask: Tensor, n: int) -> Tensor:
     return table.scatter_(1, torch.where(mask, inputs[..., 1], n), True)[:, :n]
 
 
-def _spread_of(pairs: list[Tensor]) -> tuple[Tensor, Tensor]:
+def spread_of(pairs: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each column, from every 17th row of every part."""
     rows = torch.cat([part.reshape(-1, part.shape[-1])[::17].float() for part in pairs])
     return rows.mean(0), rows.std(0, correction=0).clamp(min=1e-3)
