@@ -117,6 +117,11 @@ PRESETS: dict[str, Preset] = {
         full_minutes=3,
         needs_target=True,
     ),
+    "12_phone_review": Preset(
+        data=("phones-99",),
+        report={"n_draws": 40, "encoders": ["minilm", "multilingual"]},
+        needs_target=True,
+    ),
 }
 DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)
 

@@ -6,7 +6,7 @@ import pandas as pd
 from fsl.compare import Interval
 from fsl.errors import InputError
 from fsl.reviews.codebook import ASPECTS, SENTIMENTS
-from fsl.reviews.confusion import accuracy, confusion, interval, kappa
+from fsl.reviews.confusion import accuracy, confusion, interval, kappa, resample
 from fsl.reviews.labels import Opinions
 
 
@@ -29,10 +29,16 @@ def agreement(opinions: Opinions, seed: int = 0) -> pd.DataFrame:
     lines = {}
     for a, name in enumerate(ASPECTS):
         pair = first.mentioned[:, a].astype(int), second.mentioned[:, a].astype(int)
-        lines[name] = _line(*pair, user, 2, seed) | {"n_first": pair[0].sum(), "n_second": pair[1].sum()}
+        lines[name] = _line(*pair, user, 2, seed) | {
+            "n_first": pair[0].sum(),
+            "n_second": pair[1].sum(),
+        }
     row, a = np.nonzero(first.mentioned & second.mentioned)
     signs = (reading.polarity[row, a] + 1 for reading in (first, second))
-    lines["polarity"] = _line(*signs, user[row], 3, seed) | {"n_first": len(row), "n_second": len(row)}
+    lines["polarity"] = _line(*signs, user[row], 3, seed) | {
+        "n_first": len(row),
+        "n_second": len(row),
+    }
     n = {"n_first": len(first), "n_second": len(second)}
     pair = first.sentiment, second.sentiment
     lines["sentiment"] = _line(*pair, user, len(SENTIMENTS), seed) | n
@@ -41,7 +47,11 @@ def agreement(opinions: Opinions, seed: int = 0) -> pd.DataFrame:
 
 
 def _line(first: np.ndarray, second: np.ndarray, user: np.ndarray, n: int, seed: int) -> dict:
-    counts = both_counts(first, second, user, n)
-    found: Interval = interval(kappa, counts, seed)
-    agree = float(accuracy(counts.sum((0, 1))))
-    return {"agree": agree, "kappa": found.value, "low": found.low, "high": found.high}
+    counts = resample(both_counts(first, second, user, n), seed)
+    found: Interval = interval(kappa, counts)
+    return {
+        "agree": float(accuracy(counts.total)),
+        "kappa": found.value,
+        "low": found.low,
+        "high": found.high,
+    }

@@ -17,9 +17,20 @@ from fsl.reviews.specs import Standing, standings
 
 Z = 1.959964  # of the standard normal's central 95 %
 STRONG, WEAK = 0.75, 0.25  # of the catalogue: the best and the worst quarter
-FORMS = {"camera": "the camera", "battery": "the battery", "price": "the price", "screen": "the screen",
-         "performance": "speed", "memory": "memory", "brand": "the brand", "size": "a light phone",
-         "design": "looks", "os": "its operating system", "other": "a new model"}  # fmt: skip
+WHAT = {
+    "camera": "the camera",
+    "battery": "the battery",
+    "price": "the price",
+    "screen": "the screen",
+    "performance": "speed",
+    "memory": "memory",
+    "brand": "the brand",
+    "size": "size and weight",
+    "design": "looks",
+    "os": "the operating system",
+    "other": "network, sound, handling or durability",
+    "age": "being recent",
+}
 
 
 def wilson(k: int, n: int) -> Interval:
@@ -98,7 +109,9 @@ def card(item, name: str, places: list[Standing], opinions: Opinions, rows: np.n
     """The card of one phone, whose opinions are `rows`."""
     said = opinions_on(opinions, rows)
     enough = sorted((o for o in said if o.n >= FEWEST), key=lambda o: -o.n)
-    ratings = opinions.table["rating"].to_numpy()[rows] if "rating" in opinions.table else np.empty(0)
+    ratings = (
+        opinions.table["rating"].to_numpy()[rows] if "rating" in opinions.table else np.empty(0)
+    )
     is_told = len(rows) >= FEWEST
     rating = mean_interval(torch.from_numpy(ratings)) if len(ratings) >= FEWEST else None
     places_told = places if is_told else []
@@ -128,7 +141,9 @@ def opinions_on(opinions: Opinions, rows: np.ndarray) -> list[Opinion]:
         n_rest = int((rest != 0).sum())
         others = float((rest > 0).sum() / n_rest) if n_rest else float("nan")
         neither = int((signs == 0).sum())
-        found.append(Opinion(aspect, praise, blame, neither, wilson(praise, praise + blame), others))
+        found.append(
+            Opinion(aspect, praise, blame, neither, wilson(praise, praise + blame), others)
+        )
     return found
 
 
@@ -141,16 +156,20 @@ def reasons(places: list[Standing], said: list[Opinion], good: bool) -> list[Rea
         if (share.low > 0.5) if good else (share.high < 0.5):
             k, word = (opinion.praise, "praised") if good else (opinion.blame, "blamed")
             low, high = (share.low, share.high) if good else (1 - share.high, 1 - share.low)
-            text = f"{word} by {k} of {opinion.n} who judge it [{low:.0%} to {high:.0%}]"
+            text = (
+                f"{word} by {k} of {opinion.n} who judge it [{_percent(low)} to {_percent(high)}]"
+            )
             found.setdefault(opinion.aspect, []).append(text)
     for place in places:
         spec = place.spec
         if spec.better and ((place.share >= STRONG) if good else (place.share <= WEAK)):
             share = place.share if good else 1 - place.share
             than = spec.than if good else OPPOSITE[spec.than]
-            text = f"{spec.label} {place.value}, {than} {share:.0%} of {place.n_others} others"
+            text = (
+                f"{spec.label} {place.value}, {than} {_percent(share)} of {place.n_others} others"
+            )
             found.setdefault(spec.aspect, []).append(text)
-    return [Reason(FORMS[aspect], "; ".join(texts)) for aspect, texts in found.items()]
+    return [Reason(WHAT[aspect], "; ".join(texts)) for aspect, texts in found.items()]
 
 
 OPPOSITE = {
@@ -160,3 +179,7 @@ OPPOSITE = {
     "lighter than": "heavier than",
     "newer than": "older than",
 }
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

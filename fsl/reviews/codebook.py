@@ -37,7 +37,7 @@ _WORD = re.compile(r"([a-z]+)([-+0])")
 def parse_aspects(cell: str, where: str) -> dict[str, int]:
     """`camera+ price-` as {"camera": 1, "price": -1}: praised 1, blamed -1, 0 neither or both.
 
-    where: the file, line and column, for the error. Raises InputError for anything else, an aspect named twice, or none.
+    where: file, line and column, for the error. Raises InputError for anything else, an aspect named twice, or none.
     """
     found: dict[str, int] = {}
     for word in cell.split():

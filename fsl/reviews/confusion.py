@@ -1,10 +1,11 @@
 """Confusion counts and what is read off them: accuracy, balanced accuracy, F1, kappa, with two-way intervals.
 
-Knows counts only. Counts are [n_draws, n_users, n_classes, n_classes], the true class first; an interval resamples draws
-and users at once (the pigeonhole bootstrap: Owen 2007), since both another support and other people would move a number.
+Knows counts only. Counts are [n_draws, n_users, n_classes, n_classes], the true class first; an interval resamples
+draws and users at once (the pigeonhole bootstrap: Owen 2007): another support and other people would move a number.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,23 +49,18 @@ def kappa(counts: np.ndarray) -> np.ndarray:
     return _share(accuracy(counts) - by_chance, 1 - by_chance)
 
 
-def interval(statistic: Statistic, counts: np.ndarray, seed: int = 0) -> Interval:
-    """The statistic of all counts together, with its 95 % percentile interval over resamples of draws and users."""
-    return _interval(statistic(counts.sum((0, 1))), statistic(resampled(counts, seed)))
+class Resampled(NamedTuple):
+    """total: the counts of all draws and users, [n, n]; many: those of each resample, [times, n, n]."""
+
+    total: np.ndarray
+    many: np.ndarray
 
 
-def difference(statistic: Statistic, ours: np.ndarray, theirs: np.ndarray, seed: int = 0):
-    """Ours minus theirs, paired: the same draws and users in every resample. Returns an Interval."""
-    if ours.shape != theirs.shape:
-        raise ValueError(f"counts of the same draws and users, got {ours.shape}, {theirs.shape}")
-    value = statistic(ours.sum((0, 1))) - statistic(theirs.sum((0, 1)))
-    return _interval(value, statistic(resampled(ours, seed)) - statistic(resampled(theirs, seed)))
+def resample(counts: np.ndarray, seed: int = 0, times: int = N_BOOTSTRAP) -> Resampled:
+    """Σ_d Σ_u w_d v_u n_du, with w and v how often a resample has draw d and user u.
 
-
-def resampled(counts: np.ndarray, seed: int, times: int = N_BOOTSTRAP) -> np.ndarray:
-    """Σ_d Σ_u w_d v_u n_du, w and v how often a resample has draw d and user u: [times, n, n].
-
-    A single draw is not resampled. Users without a count are left out. Raises InputError for fewer than FEWEST users.
+    counts: [n_draws, n_users, n, n]. A single draw is not resampled; users without a count are left out. The same seed
+    gives the same resamples to all counts of the same draws and users. Raises InputError for fewer than FEWEST users.
     """
     counts = counts[:, counts.sum((0, 2, 3)) > 0]
     n_draws, n_users, n, _ = counts.shape
@@ -74,11 +70,25 @@ def resampled(counts: np.ndarray, seed: int, times: int = N_BOOTSTRAP) -> np.nda
     v = rng.multinomial(n_users, np.full(n_users, 1 / n_users), size=times)
     w = rng.multinomial(n_draws, np.full(n_draws, 1 / n_draws), size=times)
     by_draw = v.astype(float) @ counts.swapaxes(0, 1).reshape(n_users, -1)
-    return np.einsum("td,tdk->tk", w, by_draw.reshape(times, n_draws, -1)).reshape(times, n, n)
+    many = np.einsum("td,tdk->tk", w, by_draw.reshape(times, n_draws, -1))
+    return Resampled(counts.sum((0, 1)), many.reshape(times, n, n))
 
 
-def _interval(value: np.ndarray, found: np.ndarray) -> Interval:
-    low, high = np.nanquantile(found, [0.025, 0.975])
+def interval(statistic: Statistic, found: Resampled) -> Interval:
+    """The statistic of all counts together, with its 95 % percentile interval."""
+    return _interval(statistic(found.total), statistic(found.many))
+
+
+def difference(statistic: Statistic, ours: Resampled, theirs: Resampled) -> Interval:
+    """Ours minus theirs, paired. Raises ValueError where the two did not judge the same rows."""
+    if not np.allclose(ours.total.sum(-1), theirs.total.sum(-1)):
+        raise ValueError("a paired difference wants counts of the same rows")
+    value = statistic(ours.total) - statistic(theirs.total)
+    return _interval(value, statistic(ours.many) - statistic(theirs.many))
+
+
+def _interval(value: np.ndarray, many: np.ndarray) -> Interval:
+    low, high = np.nanquantile(many, [0.025, 0.975])
     return Interval(float(value), float(low), float(high))
 
 

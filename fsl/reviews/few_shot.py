@@ -1,7 +1,7 @@
 """How well an explanation's aspect and sentiment are told from K labelled examples per class, on people never met.
 
-Knows opinions, methods and counts; looks inside no method. In each draw half of the people give examples, the other half
-are judged; a text that is among the examples, whoever wrote it, is not judged.
+Knows opinions, methods and counts; looks inside no method. In each draw half of the people give examples, the other
+half are judged; a text that is among the examples, whoever wrote it, is not judged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,8 @@ def tasks_of(opinions: Opinions) -> list[Task]:
 
 
 class Draw(NamedTuple):
-    """support: rows by class, in the order drawn, so that the first K are the examples at K; query, background: rows."""
+    """support: rows by class, the first K of each being the examples at K. query: rows judged. background: rows whose
+    texts are known without labels."""
 
     support: list[np.ndarray]
     query: np.ndarray
@@ -62,7 +63,7 @@ def draw(opinions: Opinions, task: Task, n_shots: int, rng: np.random.Generator)
     return Draw(support, np.flatnonzero(~giving & ~known), np.flatnonzero(giving))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
     """counts: (method, K) -> [n_draws, n_users, n_classes, n_classes], of rows with a class, rulers among them (K = 0).
 

@@ -4,6 +4,7 @@ evidence: what a card says was decided before."""
 import contextlib
 import os
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 from fsl.compare import FEWEST, Interval
@@ -27,19 +28,23 @@ def gallery(
     )  # fmt: skip
 
 
-def card_html(card: Card, shop: Shop) -> str:
-    """One card by itself, plain enough to be read without the page's styles."""
+def cards_html(found: Sequence[Card], shop: Shop) -> str:
+    """Cards to be folded open one by one, plain enough to be read without the page's styles."""
     scale = shop.scale or (0.0, 1.0)
     macro = environment().get_template("card.html").module.card
-    return str(macro(_shown(card, 0, scale), scale, FEWEST))
+    folded = [
+        f"<details><summary>{escape(card.name)}</summary>{macro(_shown(card, at, scale), scale, FEWEST)}</details>"
+        for at, card in enumerate(found)
+    ]
+    return "".join(folded)
 
 
 def chance(found: Sequence[Card]) -> str:
     """How many statements of praise or blame would be there by chance, were opinion divided evenly."""
     n = sum(len(card.opinions) for card in found)
     return (
-        f"{n} pairs of phone and aspect have {FEWEST} opinions or more. Were opinion divided evenly on all of them, some "
-        f"{0.05 * n:.0f} would still be called praised or blamed: that is what 95 % means."
+        f"{n} pairs of phone and aspect have {FEWEST} opinions or more. Were opinion divided evenly on all "
+        f"of them, up to {0.05 * n:.1f} would still be called praised or blamed: that is what 95 % means."
     )
 
 
@@ -63,5 +68,7 @@ def _shown(card: Card, place: int, scale: tuple[float, float]) -> dict:
     fields = {name: getattr(card, name) for name in card.__dataclass_fields__}
     low, width = scale[0], max(scale[1] - scale[0], 1e-9)
     rating = card.rating
-    on_scale = rating and Interval(*((x - low) / width for x in (rating.value, rating.low, rating.high)))
+    on_scale = rating and Interval(
+        *((x - low) / width for x in (rating.value, rating.low, rating.high))
+    )
     return fields | {"place": place, "positive": card.positive, "on_scale": on_scale}

@@ -1,10 +1,10 @@
-"""From a text to a class: representations of texts, and heads that learn from a handful of vectors. Knows no label file.
+"""From a text to a class: representations of texts, and heads that learn from a few vectors. Knows no file.
 
 A representation is a function (background texts, texts) -> rows of length 1; the background is unlabelled.
 A head is a function (support rows, their classes, query rows, n_classes) -> the class told for each query row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,8 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
+
+from fsl.reviews.codebook import ASPECTS, GENERAL, SENTIMENTS
 
 Represent = Callable[[Sequence[str], Sequence[str]], np.ndarray | csr_matrix]
 Head = Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
@@ -26,10 +28,26 @@ class Method(NamedTuple):
 
 
 def encoded(encoder, texts: Sequence[str]) -> Represent:
-    """The rows of a frozen encoder (`fsl.encoders`), which needs no background; `texts`, all there are, go in at once."""
-    different = sorted(set(texts))
+    """The rows of a frozen encoder (`fsl.encoders`), which needs no background.
+
+    `texts`, all there are, and the codebook's lines are encoded at once.
+    """
+    different = sorted({*texts, *ASPECTS.values(), *SENTIMENTS.values()})
     row = dict(zip(different, encoder.encode(different), strict=True))
     return lambda _, some: np.stack([row[text] for text in some])
+
+
+def less_aspects(represent: Represent) -> Represent:
+    """x − Q Qᵀ x, scaled to length 1, Q an orthonormal basis of the codebook's lines of the aspects: what a text is
+    about is taken out, how it feels is left. Uses no label."""
+
+    def rest(background: Sequence[str], texts: Sequence[str]) -> np.ndarray:
+        lines = [line for name, line in ASPECTS.items() if name != GENERAL]
+        q = np.linalg.qr(represent(background, lines).T)[0]
+        x = represent(background, texts)
+        return normalize(x - x @ q @ q.T)
+
+    return rest
 
 
 def words(background: Sequence[str], texts: Sequence[str]) -> csr_matrix:
@@ -45,7 +63,9 @@ def letters(background: Sequence[str], texts: Sequence[str]) -> csr_matrix:
 
 def prototypes(support, classes: np.ndarray, query, n: int) -> np.ndarray:
     """The class with the highest cosine to p_c = Σ_{support of c} x (Snell et al. 2017, eq. 1, with the cosine)."""
-    member = csr_matrix((np.ones(len(classes)), (classes, np.arange(len(classes)))), (n, len(classes)))
+    member = csr_matrix(
+        (np.ones(len(classes)), (classes, np.arange(len(classes)))), (n, len(classes))
+    )
     scores = query @ normalize(member @ support).T
     return np.asarray((scores.toarray() if issparse(scores) else scores).argmax(1))
 
@@ -57,3 +77,23 @@ def logistic(support, classes: np.ndarray, query, n: int) -> np.ndarray:
     """
     head = LogisticRegression(C=10, class_weight="balanced", max_iter=1000)
     return head.fit(support, classes).predict(query)
+
+
+FLOOR = {"words": words, "letters": letters}
+
+
+def methods(encoders: Mapping[str, Represent]) -> dict[str, Method]:
+    """Each representation with each head: prototypes, logistic regression, and that with the codebook's lines.
+
+    The floor, TF-IDF of words and of letters, is always there; each encoder once more with the aspects taken out.
+    """
+    found = {}
+    for name, represent in {**FLOOR, **encoders}.items():
+        found[f"{name}, prototypes"] = Method(represent, prototypes)
+        found[f"{name}, logistic"] = Method(represent, logistic)
+        found[f"{name}, logistic + codebook"] = Method(represent, logistic, True)
+    for name, represent in encoders.items():
+        found[f"{name} less aspects, logistic + codebook"] = Method(
+            less_aspects(represent), logistic, True
+        )
+    return found

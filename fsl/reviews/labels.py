@@ -105,6 +105,14 @@ def read_labels(path: Path | str = PACKAGED) -> pd.DataFrame:
     return table
 
 
+def labels_of(shop: Shop, labels_file: str = "") -> pd.DataFrame:
+    """`read_labels` of a file, "" being the labels of phones-99 in this package. Raises InputError for another shop."""
+    if not labels_file and shop.name != "phones-99":
+        said = f"no labels of its explanations are here, expected a file of {', '.join(COLUMNS)}"
+        raise InputError(f"{inert(shop.name)}: {said}.")
+    return read_labels(labels_file or PACKAGED)
+
+
 def reading_of(table: pd.DataFrame, aspects: str, sentiment: str) -> Reading:
     """The labels of two columns of `read_labels`' table, line 2 being its first row."""
     mentioned = np.zeros((len(table), len(ASPECTS)), bool)

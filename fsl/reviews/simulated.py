@@ -1,6 +1,6 @@
 """Invented explanations for the simulated shop, with the labels they were made from: for work without real texts.
 
-Which aspect a person names follows from what moved the rating in the simulation's truth. Everything from it is simulated.
+Which aspect a person names follows from what moved the rating in the simulation. All that is made of it is simulated.
 """
 
 from dataclasses import replace
@@ -20,13 +20,24 @@ NOUNS = {
     "design": "design;look;style;appearance;colour", "os": "operating system;os;software system",
     "other": "sound;network;durability;handling",
 }  # fmt: skip
-PRAISE = {"price": "low;fair;great;cheap", "size": "handy;light;nice", "": "good;very good;great;nice;excellent;best"}
-BLAME = {"price": "high;too high;bad", "size": "heavy;clumsy;bad", "": "bad;poor;weak;not a fan of the;low"}
+PRAISE = {
+    "price": "low;fair;great;cheap",
+    "size": "handy;light;nice",
+    "": "good;very good;great;nice;excellent;best",
+}
+BLAME = {
+    "price": "high;too high;bad",
+    "size": "heavy;clumsy;bad",
+    "": "bad;poor;weak;not a fan of the;low",
+}
 WHOLE = {1: "good phone;like it;great product;very nice;best model;good features",
          -1: "do not like it;waste;worst;not my kind of phone;bad features",
          0: "average;ok;not sure;fair;normal type"}  # fmt: skip
 OF_ATTRIBUTE = {"lightness": "size", "affordability": "price"}
-SHARES = {"attribute": 0.6, "side": 0.15}  # named from the truth; brand, design, os or other; the rest is general
+SHARES = {
+    "attribute": 0.6,
+    "side": 0.15,
+}  # named from the truth; brand, design, os or other; the rest is general
 ERRS = 0.06  # how often the invented second reader takes another label
 
 
@@ -40,7 +51,9 @@ def with_explanations(
     the rows. The same seed gives the same texts.
     """
     if shop.truth is None:
-        raise ValueError(f"explanations are invented from a simulation's truth; {shop.name} has none")
+        raise ValueError(
+            f"explanations are invented from a simulation's truth; {shop.name} has none"
+        )
     rng = np.random.default_rng(seed)
     rows = shop.interactions.drop_duplicates(["user", "item"])
     phones = rows["item"].value_counts().sort_index().nlargest(n_items).index
@@ -55,7 +68,9 @@ def with_explanations(
     labels.attrs["name"] = "invented labels"
     users = shop.users[shop.users["user"].isin(people)]
     items = shop.items[shop.items["item"].isin(phones)].reset_index(drop=True)
-    small = replace(shop, interactions=rows, users=users.reset_index(drop=True), items=items, truth=None)
+    small = replace(
+        shop, interactions=rows, users=users.reset_index(drop=True), items=items, truth=None
+    )
     return small, _reread(labels, rng)
 
 
@@ -95,7 +110,10 @@ def _one(choices: str, rng: np.random.Generator) -> str:
 
 def _reread(labels: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     signs = rng.choice(list(SIGNS), len(labels))
-    other = [f"{aspect}{sign}" for aspect, sign in zip(rng.choice(list(ASPECTS), len(labels)), signs, strict=True)]
+    other = [
+        f"{aspect}{sign}"
+        for aspect, sign in zip(rng.choice(list(ASPECTS), len(labels)), signs, strict=True)
+    ]
     errs = rng.random((2, len(labels))) < ERRS
     feelings = rng.choice(list(SENTIMENTS), len(labels))
     return labels.assign(

@@ -29,13 +29,13 @@ _SPECS = {
     "internal_memory memory_gb": Spec("internal memory", "GB", 1, "more than", "memory"),
     "screen_size screen_inch": Spec("screen", "inch", 0, "larger than", "screen"),
     "weight weight_g": Spec("weight", "g", -1, "lighter than", "size"),
-    "release_date": Spec("released", "", 1, "newer than", "other"),
+    "release_date": Spec("released", "", 1, "newer than", "age"),
 }
 SPECS = {column: spec for columns, spec in _SPECS.items() for column in columns.split()}
 
 
 class Standing(NamedTuple):
-    """One spec of one phone. share: of the n_others that have a value, how many it is better than, equal ones by half."""
+    """One spec of one phone. share: of the n_others with a value, how many it is better than, equal ones by half."""
 
     spec: Spec
     value: str
@@ -50,7 +50,10 @@ def standings(items: pd.DataFrame) -> dict[object, list[Standing]]:
         if column not in items:
             continue
         values, shown = _numbers(items[column]), items[column]
-        shares, n_others = beaten(values.to_numpy() * (spec.better or 1)), int(values.notna().sum() - 1)
+        shares, n_others = (
+            beaten(values.to_numpy() * (spec.better or 1)),
+            int(values.notna().sum() - 1),
+        )
         for item, share, text in zip(items["item"], shares, shown, strict=True):
             if not np.isnan(share):
                 found[item].append(Standing(spec, _written(text, spec.unit), share, n_others))
