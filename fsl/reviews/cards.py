@@ -11,6 +11,8 @@ import torch
 
 from fsl.compare import FEWEST, Interval, mean_interval
 from fsl.data import Shop
+from fsl.errors import InputError
+from fsl.reading.sentences import inert
 from fsl.reviews.codebook import ASPECTS, GENERAL, SENTIMENTS
 from fsl.reviews.labels import Opinions
 from fsl.reviews.specs import Standing, standings
@@ -94,7 +96,7 @@ class Card:
 def cards(shop: Shop, opinions: Opinions) -> list[Card]:
     """A card for every phone of the catalogue, the best mean rating first, those without one last."""
     if shop.items is None:
-        raise ValueError("cards want a shop with a table of items")
+        raise InputError(f"{inert(shop.name)}: cards want a table of items, and there is none.")
     places, names = standings(shop.items), shop.item_names()
     rows_of = opinions.table["item"].groupby(opinions.table["item"]).indices
     none = np.empty(0, np.int64)

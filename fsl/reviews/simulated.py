@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fsl.data import Shop
+from fsl.errors import InputError
+from fsl.reading.sentences import inert
 from fsl.reviews.codebook import ASPECTS, SENTIMENTS, SIGNS
 from fsl.simulate import ATTRIBUTES
 
@@ -51,8 +53,8 @@ def with_explanations(
     the rows. The same seed gives the same texts.
     """
     if shop.truth is None:
-        raise ValueError(
-            f"explanations are invented from a simulation's truth; {shop.name} has none"
+        raise InputError(
+            f"explanations are invented from a simulation's truth, {inert(shop.name)} has none"
         )
     rng = np.random.default_rng(seed)
     rows = shop.interactions.drop_duplicates(["user", "item"])
