@@ -25,7 +25,7 @@ from fsl.simulate import simulate_shop
 from fsl.sources import load
 
 A = {name: place for place, name in enumerate(ASPECTS)}
-LETTERS = {"letters, logistic + codebook": heads.Method(heads.letters, heads.logistic, True)}
+LETTERS = {"letters + codebook": heads.Method(heads.letters, heads.logistic, True)}
 
 
 @pytest.fixture(scope="module")

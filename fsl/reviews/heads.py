@@ -91,9 +91,7 @@ def methods(encoders: Mapping[str, Represent]) -> dict[str, Method]:
     for name, represent in {**FLOOR, **encoders}.items():
         found[f"{name}, prototypes"] = Method(represent, prototypes)
         found[f"{name}, logistic"] = Method(represent, logistic)
-        found[f"{name}, logistic + codebook"] = Method(represent, logistic, True)
+        found[f"{name} + codebook"] = Method(represent, logistic, True)
     for name, represent in encoders.items():
-        found[f"{name} less aspects, logistic + codebook"] = Method(
-            less_aspects(represent), logistic, True
-        )
+        found[f"{name} − aspects + codebook"] = Method(less_aspects(represent), logistic, True)
     return found

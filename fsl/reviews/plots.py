@@ -49,7 +49,7 @@ def learning(
             "ha": "right",
             "fontsize": 9,
         }
-        ax.annotate(f"{name} {level:.2f}", (0.99, level), **place)
+        ax.annotate(f"{name} {level:.2f}", (0.02, level), **place)
     ax.set(xlabel="K, labelled examples per class", ylim=(0, 1))
     return ax
 

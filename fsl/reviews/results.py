@@ -1,6 +1,6 @@
 """From a study's counts to tables: each measure with its interval, and paired differences. Knows counts, no text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -38,7 +38,7 @@ def table(found: Mapping[Key, Resampled]) -> pd.DataFrame:
 def shown(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Method × K, each cell "value [low, high]": the best at the largest K on top; rulers below, equal at every K."""
     some = summary[summary["metric"] == metric]
-    cells = [f"{r.value:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in some.itertuples()]
+    cells = [_cell(r, ".2f") for r in some.itertuples()]
     wide = some.assign(cell=cells).pivot(index="learner", columns="n_shots", values="cell")
     last = some.sort_values("n_shots").groupby("learner")["value"].last()
     order = sorted(last.sort_values(ascending=False).index, key=lambda name: name in RULERS)
@@ -48,7 +48,7 @@ def shown(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
     return wide.fillna("").rename(columns="K = {}".format).rename_axis(index=None, columns=None)
 
 
-def best(summary: pd.DataFrame, names: list[str], metric: str, k: int) -> str:
+def best(summary: pd.DataFrame, names: Sequence[str], metric: str, k: int) -> str:
     """The method with the best value at K among the named that have one."""
     some = summary.query("metric == @metric and n_shots == @k and learner in @names")
     return some.set_index("learner")["value"].idxmax()
@@ -69,6 +69,30 @@ def against(
     return pd.DataFrame(rows)
 
 
+def gaps(
+    found: Mapping[Key, Resampled],
+    summary: pd.DataFrame,
+    ours: Sequence[str],
+    floor: Sequence[str],
+    metric: str,
+) -> pd.DataFrame:
+    """Each of `ours` minus the best of `floor` at that K, paired: method × K, "+0.07 [+.02, +.12]"; last, who that is."""
+    shots = sorted(set(summary.loc[summary["learner"].isin(ours), "n_shots"]))
+    theirs = {k: best(summary, floor, metric, k) for k in shots}
+    lines = {
+        name: [_cell(r, "+.2f") for r in against(found, name, theirs, metric).itertuples()]
+        for name in ours
+    }
+    lines["reference"] = list(theirs.values())
+    return pd.DataFrame(lines, index=[f"K = {k}" for k in shots]).T
+
+
+def _cell(row, form: str) -> str:
+    """ "0.72 [.65, .78]": inside the brackets no digit that says nothing."""
+    low, high = (f"{x:{form}}".replace("0.", ".", 1) for x in (row.low, row.high))
+    return f"{row.value:{form}} [{low}, {high}]"
+
+
 def by_class(study: Study, found: Mapping[Key, Resampled], key: Key) -> pd.DataFrame:
     """F1, recall and precision of each class by one method at one K, F1 with its interval; index class."""
     counts, names = found[key], list(study.task.lines)
@@ -83,15 +107,13 @@ def by_class(study: Study, found: Mapping[Key, Resampled], key: Key) -> pd.DataF
 
 
 def mixed_up(study: Study, found: Mapping[Key, Resampled], key: Key, n: int = 5) -> pd.DataFrame:
-    """The n commonest mistakes: columns it is, told, share (of all texts judged)."""
+    """The n commonest mistakes: index what it is, columns told, share (of all texts judged)."""
     total, names = found[key].total, list(study.task.lines)
-    pairs = [
-        (total[t, c] / total.sum(), names[t], names[c])
-        for t in range(len(names))
-        for c in range(len(names))
-        if t != c
-    ]
-    rows = sorted(pairs, reverse=True)[:n]
-    return pd.DataFrame(
-        {"it is": [r[1] for r in rows], "told": [r[2] for r in rows], "share": [r[0] for r in rows]}
+    share = (
+        pd.DataFrame(total / total.sum(), names, names)
+        .rename_axis("it is")
+        .rename_axis("told", axis=1)
     )
+    rows = share.stack().rename("share").reset_index("told")
+    wrong = rows[rows.index != rows["told"]]
+    return wrong.sort_values("share", ascending=False, kind="stable").head(n)
