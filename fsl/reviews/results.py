@@ -76,7 +76,7 @@ def gaps(
     floor: Sequence[str],
     metric: str,
 ) -> pd.DataFrame:
-    """Each of `ours` minus the best of `floor` at that K, paired: method × K, "+0.07 [+.02, +.12]"; last, who that is."""
+    """Each of `ours` minus the best of `floor` at that K, paired: method × K, "+0.07 [+.02, +.12]", and who that is."""
     shots = sorted(set(summary.loc[summary["learner"].isin(ours), "n_shots"]))
     theirs = {k: best(summary, floor, metric, k) for k in shots}
     lines = {
