@@ -82,16 +82,17 @@ def logistic(support, classes: np.ndarray, query, n: int) -> np.ndarray:
 FLOOR = {"words": words, "letters": letters}
 
 
-def methods(encoders: Mapping[str, Represent]) -> dict[str, Method]:
+def methods(encoders: Mapping[str, Represent], task: str) -> dict[str, Method]:
     """Each representation with each head: prototypes, logistic regression, and that with the codebook's lines.
 
-    The floor, TF-IDF of words and of letters, is always there; each encoder once more with the aspects taken out.
+    The floor, TF-IDF of words and of letters, is always there. For the task "sentiment" each encoder is there once more
+    with the aspects taken out.
     """
     found = {}
     for name, represent in {**FLOOR, **encoders}.items():
         found[f"{name}, prototypes"] = Method(represent, prototypes)
         found[f"{name}, logistic"] = Method(represent, logistic)
         found[f"{name} + codebook"] = Method(represent, logistic, True)
-    for name, represent in encoders.items():
+    for name, represent in encoders.items() if task == "sentiment" else ():
         found[f"{name} − aspects + codebook"] = Method(less_aspects(represent), logistic, True)
     return found

@@ -46,8 +46,6 @@ def learning(
         place = {
             "xycoords": ("axes fraction", "data"),
             "va": "bottom",
-            "ha": "right",
-            "fontsize": 9,
         }
         ax.annotate(f"{name} {level:.2f}", (0.02, level), **place)
     ax.set(xlabel="K, labelled examples per class", ylim=(0, 1))

@@ -76,15 +76,15 @@ def gaps(
     floor: Sequence[str],
     metric: str,
 ) -> pd.DataFrame:
-    """Each of `ours` minus the best of `floor` at that K, paired: method × K, "+0.07 [+.02, +.12]", and who that is."""
+    """Each of `ours` minus the best of `floor` at that K, paired: K × method, "+0.07 [+.02, +.12]", and who that is."""
     shots = sorted(set(summary.loc[summary["learner"].isin(ours), "n_shots"]))
     theirs = {k: best(summary, floor, metric, k) for k in shots}
     lines = {
         name: [_cell(r, "+.2f") for r in against(found, name, theirs, metric).itertuples()]
         for name in ours
     }
-    lines["reference"] = list(theirs.values())
-    return pd.DataFrame(lines, index=[f"K = {k}" for k in shots]).T
+    lines["the best of TF-IDF"] = list(theirs.values())
+    return pd.DataFrame(lines, index=[f"K = {k}" for k in shots])
 
 
 def _cell(row, form: str) -> str:
