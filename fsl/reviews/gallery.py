@@ -29,13 +29,14 @@ def gallery(
 
 
 def cards_html(found: Sequence[Card], shop: Shop) -> str:
-    """Cards to be folded open one by one, plain enough to be read without the page's styles."""
+    """Cards to be folded open one by one, the first one open; plain enough to be read without the page's styles."""
     scale = shop.scale or (0.0, 1.0)
     macro = environment().get_template("card.html").module.card
-    folded = [
-        f"<details><summary>{escape(card.name)}</summary>{macro(_shown(card, at, scale), scale, FEWEST)}</details>"
-        for at, card in enumerate(found)
-    ]
+    folded = []
+    for place, card in enumerate(found):
+        opened = " open" if place == 0 else ""
+        body = macro(_shown(card, place, scale), scale, FEWEST)
+        folded.append(f"<details{opened}><summary>{escape(card.name)}</summary>{body}</details>")
     return "".join(folded)
 
 
