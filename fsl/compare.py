@@ -22,8 +22,8 @@ from fsl.evaluation import RULERS
 
 __all__ = [
     "FEWEST", "N_BOOTSTRAP", "Contest", "Interval", "against", "auc_interval", "best", "cheapest_as_good", "contest",
-    "differences", "groups_of", "holm", "lower_is_better", "mean_interval", "paired_difference", "per_task", "summarise",
-    "with_intervals",
+    "differences", "groups_of", "holm", "lower_is_better", "mean_interval", "paired_difference", "per_task",
+    "summarise", "with_intervals",
 ]  # fmt: skip
 
 _LOWER_IS_BETTER = ("mae", "mse", "rmse", "rounded_mae", "logloss")

@@ -140,6 +140,11 @@ PRESETS: dict[str, Preset] = {
         full_minutes=3,
         needs_target=True,
     ),
+    "12_phone_review": Preset(
+        data=("phones-99",),
+        report={"n_draws": 40, "encoders": ["minilm", "multilingual"]},
+        needs_target=True,
+    ),
     "14_off_policy": Preset(
         data=("open-bandit",),
         report={"n_logs": 500, "rounds": [250, 1000, 2500], "n_draws": 100_000},
