@@ -1,0 +1,179 @@
+"""Where a linear bandit's first belief comes from: learned on other people's behaviour (meta-learned), or flat.
+
+Each prior is fitted on tasks (`fit`) and then gives the `Belief` about new subjects and their arms (`belief`). Knows
+tasks and learners; knows no visitor, and never sees a new subject's reaction.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from fsl.bandits.posterior import Belief
+from fsl.learners.closed_form import ALPaCA
+from fsl.learners.empirical_bayes import EmpiricalBayes
+from fsl.learners.family import recommender
+from fsl.learners.gaussian_process import PreferenceGP
+from fsl.tasks import Tasks
+
+
+class Prior(Protocol):
+    def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Prior": ...
+
+    def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
+        """subjects: places in the tasks' subject_features, int64 [n]; arms: places of objects, int64 [n, A]."""
+
+
+@dataclass(eq=False)
+class MetaPrior:
+    """The meta-learned prior of a Bayesian linear head: mean and covariance from the training tasks by empirical Bayes.
+
+        r = base_o + φ_o·w + ε,   w ~ N(Mᵀ[1, x], P),   ε ~ N(0, σ² + doubt_o)
+
+    x is the subject's content: demographics, and in scene-tasks the scene, so that the prior is conditional on both.
+    base, φ (1 and the item's factors), M, P and σ² are `EmpiricalBayes`' (EB+). Of `n_fits` EM runs from different
+    starts the features stand side by side, with mean m_f / n_fits and covariances P_f / n_fits along the diagonal: the
+    ratings' mean and covariance are then the means of the runs'. noise_scale multiplies the noise.
+    """
+
+    n_factors: int = 4
+    n_fits: int = 3
+    subject_shrinkage: float = 50.0
+    use_content: bool = True
+    noise_scale: float = 1.0
+    seed: int = 0
+    learner: EmpiricalBayes = field(init=False, repr=False, default=None)
+
+    def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "MetaPrior":
+        self.learner = EmpiricalBayes(
+            self.n_factors,
+            self.n_fits,
+            use_content=self.use_content,
+            subject_shrinkage=self.subject_shrinkage,
+            seed=self.seed,
+        ).fit(tasks)
+        return self
+
+    @property
+    def features(self) -> Tensor:
+        """φ of all objects, the runs side by side: [n_objects, p]."""
+        return torch.cat([fit.loadings for fit in self.learner.fits], dim=1)
+
+    def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
+        fits = self.learner.fits
+        n = len(fits)
+        mean = torch.cat([fit.subject_means[subjects] for fit in fits], dim=1) / n
+        covariance = torch.block_diag(*(fit.covariance for fit in fits)) / n
+        base = torch.stack([fit.base for fit in fits]).mean(0)
+        noise = torch.stack([fit.noise + fit.doubt for fit in fits]).mean(0) * self.noise_scale
+        return Belief(
+            base[arms],
+            _rows(self.features, arms),
+            mean,
+            covariance.expand(len(subjects), -1, -1),
+            noise[arms],
+        )
+
+
+@dataclass(eq=False)
+class FlatPrior:
+    """The ruler that knows no people: r = μ + φ·w + ε with w ~ N(0, width² I), the same for everyone.
+
+    features "content": φ = [1, the item's own columns], standardised; no training task is used but for μ (their mean)
+    and ε (the variance of a task's ratings). features "learned": the meta-learned φ and base of `MetaPrior`, the
+    item's base being one feature more, so that only the prior's mean and covariance are flat.
+    """
+
+    features: str = "content"
+    width: float = 1.0
+    seed: int = 0
+
+    def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "FlatPrior":
+        if self.features not in ("content", "learned"):
+            raise ValueError(f'features must be "content" or "learned", got {self.features!r}')
+        self.middle = tasks.task_means.double().mean()
+        left = tasks.targets.double() - tasks.task_means[tasks.task_of_row].double()
+        self.noise = left.square().mean().clamp(min=1e-6)
+        self.phi = _standardised(self._columns(tasks))
+        return self
+
+    def _columns(self, tasks: Tasks) -> Tensor:
+        if self.features == "content":
+            return tasks.object_features.double()
+        prior = MetaPrior(seed=self.seed).fit(tasks)
+        base = torch.stack([fit.base for fit in prior.learner.fits]).mean(0)
+        return torch.cat([base[:, None], *(fit.loadings[:, 1:] for fit in prior.learner.fits[:1])], 1)
+
+    def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
+        n, p = len(subjects), self.phi.shape[1]
+        wide = self.width**2 * torch.eye(p, dtype=torch.float64)
+        level = torch.zeros(arms.shape, dtype=torch.float64)
+        return Belief(
+            level + self.middle,
+            _rows(self.phi, arms),
+            torch.zeros(n, p, dtype=torch.float64),
+            wide.expand(n, p, p),
+            level + self.noise,
+        )
+
+
+@dataclass(eq=False)
+class ALPaCAPrior:
+    """The Bayesian linear head on features of a network, all of them meta-learned (`ALPaCA`): w ~ N(k₀, σ² Λ₀⁻¹)."""
+
+    n_iterations: int = 400
+    seed: int = 0
+
+    def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "ALPaCAPrior":
+        self.learner = recommender("ALPaCA", n_iterations=self.n_iterations, seed=self.seed)
+        self.learner.fit(tasks, validation)
+        return self
+
+    def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
+        head: ALPaCA = self.learner.method
+        inputs = torch.stack([subjects[:, None].expand_as(arms), arms], dim=-1)
+        scale = self.learner.residual.scale.double()
+        with head.judging():
+            phi = head.body(inputs).double() * scale
+            noise = head.log_noise.exp().double()
+            covariance = noise * torch.linalg.inv(head.prior_precision.double())
+            mean = head.prior_mean.double().expand(len(subjects), -1)
+        base = self.learner.residual.bias.prior(inputs).double()
+        own = (noise * scale**2).expand(arms.shape)
+        return Belief(base, phi, mean, covariance.expand(len(subjects), -1, -1), own)
+
+
+@dataclass(eq=False)
+class ProcessPrior:
+    """A Gaussian process over (subject, object) as a prior: φ is the Cholesky factor of the arms' covariance, w ~ N(0, I).
+
+    For shops as small as phones-99: `PreferenceGP` is exact and conditions each subject on all training rows. O(n A³).
+    """
+
+    prior_width: float = 1.0
+
+    def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "ProcessPrior":
+        self.learner = PreferenceGP(prior_width=self.prior_width).fit(tasks)
+        return self
+
+    def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
+        inputs = torch.stack([subjects[:, None].expand_as(arms), arms], dim=-1)
+        mean, covariance, noise = self.learner.joint(inputs)
+        n, p = arms.shape
+        one = torch.eye(p, dtype=torch.float64)
+        edge = 1e-9 * covariance.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None] * one
+        features = torch.linalg.cholesky(covariance + edge)
+        return Belief(mean, features, mean.new_zeros(n, p), one.expand(n, p, p), noise.expand(n, p))
+
+
+def _rows(features: Tensor, arms: Tensor) -> Tensor:
+    """φ of each visitor's arms; one copy for all where everyone has the same arms (a row that was expanded)."""
+    shared = arms.stride(0) == 0 or len(arms) == 1
+    return features[arms[:1] if shared else arms]
+
+
+def _standardised(x: Tensor) -> Tensor:
+    """[1, z-scores], [n, 1 + d]; a constant column becomes 0."""
+    z = (x - x.mean(0)) / x.std(0, correction=0).clamp(min=1e-9)
+    return torch.cat([torch.ones(len(x), 1, dtype=torch.float64), z], dim=1)
