@@ -141,9 +141,7 @@ class EpsilonGreedy(Linear):
     def choose(self, is_open: Tensor) -> Tensor:
         coin = torch.from_numpy(uniforms(self.seed, _COIN, self.numbers, self.turn))
         luck = arm_luck(self.seed, self.numbers, self.turn, is_open.shape[1])
-        return torch.where(
-            coin < self.epsilon, best_open(luck, is_open), super().choose(is_open)
-        )
+        return torch.where(coin < self.epsilon, best_open(luck, is_open), super().choose(is_open))
 
 
 @dataclass(eq=False)

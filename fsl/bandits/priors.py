@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from fsl.bandits.by_scene import by_scene, scene_of_subject
 from fsl.bandits.posterior import Belief
 from fsl.learners.closed_form import ALPaCA
 from fsl.learners.empirical_bayes import EmpiricalBayes
@@ -34,14 +35,15 @@ class MetaPrior:
     x is the subject's content: demographics, and in scene-tasks the scene, so that the prior is conditional on both.
     base, φ (1 and the item's factors), M, P and σ² are `EmpiricalBayes`' (EB+). Of `n_fits` EM runs from different
     starts the features stand side by side, with mean m_f / n_fits and covariances P_f / n_fits along the diagonal: the
-    ratings' mean and covariance are then the means of the runs'. noise_scale multiplies the noise.
+    ratings' mean and covariance are then the means of the runs'. scenes_differ: in scene-tasks P and the noise are each
+    scene's own, see `by_scene`.
     """
 
     n_factors: int = 4
     n_fits: int = 3
     subject_shrinkage: float = 50.0
     use_content: bool = True
-    noise_scale: float = 1.0
+    scenes_differ: bool = True
     seed: int = 0
     learner: EmpiricalBayes = field(init=False, repr=False, default=None)
 
@@ -53,6 +55,10 @@ class MetaPrior:
             subject_shrinkage=self.subject_shrinkage,
             seed=self.seed,
         ).fit(tasks)
+        self.scene = scene_of_subject(tasks)
+        if not self.scenes_differ:
+            self.scene = torch.zeros_like(self.scene)
+        self.spreads = [by_scene(fit, tasks, self.scene) for fit in self.learner.fits]
         return self
 
     @property
@@ -61,18 +67,20 @@ class MetaPrior:
         return torch.cat([fit.loadings for fit in self.learner.fits], dim=1)
 
     def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
-        fits = self.learner.fits
+        fits, scene = self.learner.fits, self.scene[subjects]
         n = len(fits)
         mean = torch.cat([fit.subject_means[subjects] for fit in fits], dim=1) / n
-        covariance = torch.block_diag(*(fit.covariance for fit in fits)) / n
+        covariance = torch.stack([
+            torch.block_diag(*parts) / n
+            for parts in zip(*(spread.covariance for spread in self.spreads), strict=True)
+        ])  # fmt: skip
         base = torch.stack([fit.base for fit in fits]).mean(0)
-        noise = torch.stack([fit.noise + fit.doubt for fit in fits]).mean(0) * self.noise_scale
+        noises = [
+            (f.noise + f.doubt) * s.noise[:, None] for f, s in zip(fits, self.spreads, strict=True)
+        ]
+        noise = torch.stack(noises).mean(0)[scene]
         return Belief(
-            base[arms],
-            _rows(self.features, arms),
-            mean,
-            covariance.expand(len(subjects), -1, -1),
-            noise[arms],
+            base[arms], _rows(self.features, arms), mean, covariance[scene], noise.gather(1, arms)
         )
 
 
@@ -103,7 +111,9 @@ class FlatPrior:
             return tasks.object_features.double()
         prior = MetaPrior(seed=self.seed).fit(tasks)
         base = torch.stack([fit.base for fit in prior.learner.fits]).mean(0)
-        return torch.cat([base[:, None], *(fit.loadings[:, 1:] for fit in prior.learner.fits[:1])], 1)
+        return torch.cat(
+            [base[:, None], *(fit.loadings[:, 1:] for fit in prior.learner.fits[:1])], 1
+        )
 
     def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
         n, p = len(subjects), self.phi.shape[1]

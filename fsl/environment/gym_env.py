@@ -240,3 +240,7 @@ class ReplayEnv(gymnasium.Env):
         items[:n], is_open[:n] = self.replay.arms[0], self.replay.open[0]
         turn = np.int64(min(self.turn, self.n_turns))
         return {"items": items, "open": is_open, "turn": turn, "reward": np.float32([reward])}
+
+
+gymnasium.register("fsl/Shop-v0", entry_point=ShopEnv)
+gymnasium.register("fsl/Replay-v0", entry_point=ReplayEnv)

@@ -17,9 +17,7 @@ from fsl.simulate import ATTRIBUTES, SCENE_NAMES, SCENES, Truth
 
 _EMPHASIS = np.array([scene.emphasis for scene in SCENES.values()])
 _NOISE = np.array([scene.noise for scene in SCENES.values()])
-_ASKED_OF = tuple(
-    ATTRIBUTES.index(name) for name in ("camera", "battery", "performance", "screen")
-)
+_ASKED_OF = tuple(ATTRIBUTES.index(name) for name in ("camera", "battery", "performance", "screen"))
 TYPICAL_BUDGET = 600.0  # USD; a budget's answer is the logarithm of its ratio to this one
 _WHO, _PATIENCE, _FELT, _SAID = range(4)  # what a random number is for
 
@@ -200,4 +198,3 @@ def visiting_pairs(shop: Shop) -> np.ndarray:
     users = pd.Index(shop.users["user"]).get_indexer(log["user"])
     scenes = pd.Index(SCENE_NAMES).get_indexer(log["scene"])
     return np.unique(np.column_stack([users, scenes]), axis=0)
-

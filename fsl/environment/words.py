@@ -11,7 +11,9 @@ def turn_in_words(seen: Mapping, shop: Shop) -> str:
     """`turn 2, ecommerce: shows Lumo Z1, look`; seen: one visitor's observation."""
     head = f"turn {int(seen['turn'])}, {SCENE_NAMES[int(seen['scene'])]}: "
     if seen["asked"]:
-        return f"{head}asks about {QUESTIONS[int(seen['asked']) - 1]}, {float(seen['answer'][0]):+.2f}"
+        return (
+            f"{head}asks about {QUESTIONS[int(seen['asked']) - 1]}, {float(seen['answer'][0]):+.2f}"
+        )
     names = shop.items["name"].tolist()
     pairs = zip(seen["shown"], seen["reactions"], strict=True)
     shown = [f"{names[i]}, {REACTIONS[r]}" for i, r in pairs if i < len(names) and r != NOTHING]
