@@ -1,4 +1,4 @@
-"""What a fitted prior looks like in each scene: its covariance and its noise, re-estimated with the features held fixed.
+"""A fitted prior scene by scene: its covariance and its noise, estimated anew with the features held fixed.
 
 Knows one `FactorAnalysis` and tasks; knows no policy. Everything is float64.
 """
@@ -30,7 +30,7 @@ def scene_of_subject(tasks: Tasks) -> Tensor:
 def by_scene(
     fit: FactorAnalysis, tasks: Tasks, scene: Tensor, n_iterations: int = 15, trust: float = 50.0
 ) -> Spread:
-    """EM for P_s and κ_s with w ~ N(m_x, P_s), r = base + φ·w + ε, ε ~ N(0, κ_s (σ² + doubt_o)); base, φ, m_x are `fit`'s.
+    """EM for P_s, κ_s: w ~ N(m_x, P_s), r = base + φ·w + ε, ε ~ N(0, κ_s (σ² + doubt_o)); base, φ, m_x are `fit`'s.
 
         P_s <- (trust · P + Σ_{tasks of s} [S + (w̄ − m)(w̄ − m)ᵀ]) / (trust + n_s)
 

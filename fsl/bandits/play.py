@@ -35,10 +35,10 @@ def compete(
 ) -> pd.DataFrame:
     """Cumulative reward and regret of each policy, the rulers `random` and `clairvoyant` among them, after each turn.
 
-    Policies are fitted already. One record per learner, n_shots (turns so far), seed of the policy's own luck, task
-    (visitor) and metric ("reward", "regret"), with the user as group: as `fsl.evaluate` gives them. Regret is the
-    clairvoyant's cumulative reward less the policy's, for the same visitor with the same luck. Raises ValueError for a
-    taken name.
+    Policies are fitted already. One record per learner, n_shots (turns so far), seed of the policy's own luck (the
+    first alone where it has none), task (visitor) and metric ("reward", "regret"), with the user as group: as
+    `fsl.evaluate` gives them. Regret is the clairvoyant's cumulative reward less the policy's, for the same visitor
+    with the same luck. Raises ValueError for a taken name.
     """
     if taken := {RANDOM, CLAIRVOYANT} & set(policies):
         raise ValueError(f"the names {RANDOM}, {CLAIRVOYANT} are taken, rename {', '.join(taken)}")
@@ -46,15 +46,16 @@ def compete(
     named = {CLAIRVOYANT: Clairvoyant(), RANDOM: Random(), **policies}
     frames = []
     for name, policy in named.items():
-        for seed in seeds:
+        for seed in seeds if policy.draws else seeds[:1]:
             reward = play(policy, rounds, n_turns, seed).cumsum(1)
             for metric, values in (("reward", reward), ("regret", best - reward)):
                 told = {"learner": name, "partition": partition, "seed": seed, "metric": metric}
-                frames.append(_records(values.numpy(), rounds).assign(**told))
+                frames.append(as_records(values.numpy(), rounds).assign(**told))
     return pd.concat(frames, ignore_index=True)
 
 
-def _records(values: np.ndarray, rounds: Rounds) -> pd.DataFrame:
+def as_records(values: np.ndarray, rounds: Rounds) -> pd.DataFrame:
+    """One row per visitor and turn: values [n, n_turns] with n_shots, task and group."""
     n, n_turns = values.shape
     return pd.DataFrame({
         "n_shots": np.tile(np.arange(1, n_turns + 1), n),

@@ -5,6 +5,7 @@ come by name (seed, visitor, turn), so that a choice does not depend on who else
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -31,7 +32,12 @@ def arm_luck(seed: int, numbers: np.ndarray, turn: int, n_arms: int) -> Tensor:
 
 
 class Policy:
-    """Base: what `play` calls. A policy is fitted before and keeps, of a visit, only what `begin` made."""
+    """Base: what `play` calls. A policy is fitted before and keeps, of a visit, only what `begin` made.
+
+    draws: whether its choices hang on luck of its own, the seed of `begin`.
+    """
+
+    draws: ClassVar[bool] = False
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Policy":
         """Learn from other people's behaviour; the rulers need not."""
@@ -50,6 +56,8 @@ class Policy:
 
 class Random(Policy):
     """Any open arm."""
+
+    draws = True
 
     def choose(self, is_open: Tensor) -> Tensor:
         luck = arm_luck(self.seed, self.numbers, self.turn, is_open.shape[1])
@@ -136,6 +144,7 @@ class Greedy(Linear):
 class EpsilonGreedy(Linear):
     """The highest expectation; with probability `epsilon` any open arm (Sutton & Barto 2018, §2.2)."""
 
+    draws: ClassVar[bool] = True
     epsilon: float = 0.1
 
     def choose(self, is_open: Tensor) -> Tensor:
@@ -146,7 +155,7 @@ class EpsilonGreedy(Linear):
 
 @dataclass(eq=False)
 class UCB(Linear):
-    """expected + width · sd, optimism where little is known (LinUCB: Li et al. 2010, Algorithm 1; Bayesian: Kaufmann 2012)."""
+    """expected + width · sd, optimism where little is known (LinUCB: Li et al. 2010, Algorithm 1)."""
 
     width: float = 1.0
 
@@ -161,6 +170,7 @@ class Thompson(Linear):
     scale multiplies the draw's standard deviation; 1 is Thompson's.
     """
 
+    draws: ClassVar[bool] = True
     scale: float = 1.0
 
     def choose(self, is_open: Tensor) -> Tensor:

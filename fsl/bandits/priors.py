@@ -156,7 +156,7 @@ class ALPaCAPrior:
 
 @dataclass(eq=False)
 class ProcessPrior:
-    """A Gaussian process over (subject, object) as a prior: φ is the Cholesky factor of the arms' covariance, w ~ N(0, I).
+    """A Gaussian process as a prior: base is its mean, φ the Cholesky factor of the arms' covariance, w ~ N(0, I).
 
     For shops as small as phones-99: `PreferenceGP` is exact and conditions each subject on all training rows. O(n A³).
     """

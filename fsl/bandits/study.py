@@ -98,7 +98,7 @@ def _replayed(train: Tasks, test: Tasks, n_turns: int, least: int, small: bool, 
 
 
 def priors(setting: Setting, seed: int = 0) -> dict[str, Sequence[Prior]]:
-    """Name -> fitted priors to choose from. "meta": of the Bayesian linear head; "process": for shops of few ratings."""
+    """Name -> fitted priors to choose from. "meta": the Bayesian linear head's; "process": for shops of few ratings."""
     train = setting.train
     found = {
         "flat": [FlatPrior("content", width) for width in (0.3, 1.0, 3.0)],
@@ -150,7 +150,7 @@ def tuned(
     n_turns: int,
     seed: int = 0,
 ) -> dict[str, Policy]:
-    """Of each name's candidates the one with the highest mean reward over all validation visitors; the first of equals."""
+    """Of each name's candidates the one with the highest reward over all validation visitors; the first of equals."""
     return {name: _best(some, rounds, n_turns, seed) for name, some in candidates.items()}
 
 

@@ -195,7 +195,7 @@ class ShopVectorEnv(VectorEnv):
 
 
 class ReplayEnv(gymnasium.Env):
-    """One new user per episode, real ratings: action a shows the a-th item that this user rated, the reward is its rating.
+    """One new user per episode, real ratings: action a shows the a-th item this user rated, its rating is the reward.
 
     Arms beyond a user's own, and arms shown before, are closed: see "open" in the observation; choosing one ends the
     episode with reward 0 (terminated), so mask. An episode also ends after `n_turns`, truncated, or with the last arm.

@@ -1,4 +1,4 @@
-"""What may happen between a guide and a visitor: questions, reactions, what each costs. Knows no shop and no visitor."""
+"""What may happen between a guide and a visitor: questions, reactions, costs. Knows no shop and no visitor."""
 
 from dataclasses import dataclass
 

@@ -125,14 +125,14 @@ class Visits:
         """One turn of all. kinds [n]: SHOW, or 1 + the place of a question in QUESTIONS. phones [n, n_slots]: items
         to show, `n_items` for an empty place; of no account where something is asked. Who is gone stays gone: 0.
         """
-        rules, (numbers, users, scenes) = self.rules, self.visitors
+        rules = self.rules
         here, asking = ~self.gone, kinds != SHOW
         phones = np.where(asking[:, None], self.n_items, phones)
         appeal, felt = self._felt(phones)
         reactions = self._reactions(phones, felt)
         self._remember(phones)
         best = np.where(reactions == BOUGHT, felt, -np.inf).argmax(1)
-        rows = np.arange(len(numbers))
+        rows = np.arange(len(kinds))
         buys = here & (reactions == BOUGHT).any(1)
         shown = reactions != NOTHING
         ignored = shown.any(1) & ((reactions == IGNORED) | ~shown).all(1)
@@ -172,7 +172,7 @@ class Visits:
 
     def _answer(self, questions: np.ndarray) -> np.ndarray:
         """The noisy answers to questions (places in QUESTIONS), [n]; for -1 anything."""
-        numbers, users, scenes = self.visitors
+        numbers = self.visitors.numbers
         luck = normals(self.seed, _SAID, numbers, np.maximum(questions, 0))
         return self._true_answers()[np.arange(len(numbers)), questions] + (
             self.rules.answer_noise * luck

@@ -98,7 +98,7 @@ class PreferenceGP(Learner):
         return self.distribution(support, query_inputs).mean.to(support.targets.dtype)
 
     def joint(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of a new subject's objects, inputs [n, m, 2], before any support: mean [n, m], covariance [n, m, m], noise."""
+        """Of a new subject's objects [n, m, 2] before any support: mean [n, m], covariance [n, m, m], noise."""
         points = self.points(inputs)
         a = self._whitened(points)
         mean = self.middle + self.scale * (self.kernel.mean + self.white @ a)
