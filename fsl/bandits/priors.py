@@ -88,32 +88,24 @@ class MetaPrior:
 class FlatPrior:
     """The ruler that knows no people: r = μ + φ·w + ε with w ~ N(0, width² I), the same for everyone.
 
-    features "content": φ = [1, the item's own columns], standardised; no training task is used but for μ (their mean)
-    and ε (the variance of a task's ratings). features "learned": the meta-learned φ and base of `MetaPrior`, the
-    item's base being one feature more, so that only the prior's mean and covariance are flat.
+    φ = [1, the item's own columns], standardised; of the training tasks only μ (their mean) and ε (variance within tasks)
+    are used. With `borrowed`, a fitted `MetaPrior`, φ = [1, its base, its factors]: then the features are learned
+    and only the prior's mean and covariance are flat.
     """
 
-    features: str = "content"
     width: float = 1.0
-    seed: int = 0
+    borrowed: MetaPrior | None = None
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "FlatPrior":
-        if self.features not in ("content", "learned"):
-            raise ValueError(f'features must be "content" or "learned", got {self.features!r}')
         self.middle = tasks.task_means.double().mean()
         left = tasks.targets.double() - tasks.task_means[tasks.task_of_row].double()
         self.noise = left.square().mean().clamp(min=1e-6)
-        self.phi = _standardised(self._columns(tasks))
+        columns = tasks.object_features.double()
+        if self.borrowed is not None:
+            first = self.borrowed.learner.fits[0]
+            columns = torch.cat([first.base[:, None], first.loadings[:, 1:]], 1)
+        self.phi = _standardised(columns)
         return self
-
-    def _columns(self, tasks: Tasks) -> Tensor:
-        if self.features == "content":
-            return tasks.object_features.double()
-        prior = MetaPrior(seed=self.seed).fit(tasks)
-        base = torch.stack([fit.base for fit in prior.learner.fits]).mean(0)
-        return torch.cat(
-            [base[:, None], *(fit.loadings[:, 1:] for fit in prior.learner.fits[:1])], 1
-        )
 
     def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
         n, p = len(subjects), self.phi.shape[1]

@@ -100,18 +100,16 @@ def _replayed(train: Tasks, test: Tasks, n_turns: int, least: int, small: bool, 
 def priors(setting: Setting, seed: int = 0) -> dict[str, Sequence[Prior]]:
     """Name -> fitted priors to choose from. "meta": the Bayesian linear head's; "process": for shops of few ratings."""
     train = setting.train
+    shrinkage = 10.0 if setting.n_factors > 4 else 50.0
+    meta = MetaPrior(setting.n_factors, subject_shrinkage=shrinkage, seed=seed).fit(train)
     found = {
-        "flat": [FlatPrior("content", width) for width in (0.3, 1.0, 3.0)],
-        "flat on learned features": [FlatPrior("learned", w, seed) for w in (0.3, 1.0)],
-        "meta": [
-            MetaPrior(
-                setting.n_factors, subject_shrinkage=10 if setting.n_factors > 4 else 50, seed=seed
-            )
-        ],
+        "flat": [FlatPrior(width).fit(train) for width in (0.3, 1.0, 3.0)],
+        "flat, learned features": [FlatPrior(width, meta).fit(train) for width in (0.3, 1.0)],
+        "meta": [meta],
     }
     if setting.small:
-        found["process"] = [ProcessPrior()]
-    return {name: [prior.fit(train) for prior in some] for name, some in found.items()}
+        found["process"] = [ProcessPrior().fit(train)]
+    return found
 
 
 def roster(setting: Setting, fitted: Mapping[str, Sequence[Prior]]) -> dict[str, list[Policy]]:
@@ -123,9 +121,10 @@ def roster(setting: Setting, fitted: Mapping[str, Sequence[Prior]]) -> dict[str,
     for name, some in fitted.items():
         if not name.startswith("flat"):
             found[f"{name} greedy"] = [Greedy(prior) for prior in some]
-        else:
+        if name == "flat":
+            epsilons = (0.05, 0.2)
             found[f"{name} ε-greedy"] = [
-                EpsilonGreedy(p, epsilon=e) for p, e in product(some, (0.05, 0.2))
+                EpsilonGreedy(p, epsilon=e) for p, e in product(some, epsilons)
             ]
         found[f"{name} UCB"] = [UCB(p, width=w) for p, w in product(some, (0.3, 1.0, 1.5))]
         found[f"{name} Thompson"] = [Thompson(p, scale=s) for p, s in product(some, (0.3, 1.0))]
