@@ -11,8 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fsl.bandits.policies import Policy
+from fsl.bandits.policies import UCB, Policy, Popular, Thompson
+from fsl.bandits.priors import FlatPrior, MetaPrior
 from fsl.bandits.rounds import Played, ShopRounds
+from fsl.bandits.study import Setting
 from fsl.compare import N_BOOTSTRAP, Interval, mean_interval
 from fsl.environment.draws import normals
 from fsl.simulate import HIGHEST, LOWEST, SCENES
@@ -88,6 +90,23 @@ def _stream(rounds: ShopRounds, before, after, new, change_at, seed) -> Stream:
     return Stream(*named, before, after, new, _NOISE[scenes], change_at, seed)
 
 
+def movers(
+    setting: Setting, rounds: ShopRounds, new: Tensor, kept: float = 0.95, seed: int = 0
+) -> dict[str, Policy]:
+    """Policies with and without forgetting, fitted on the setting's log without any reaction to the `new` arms [A]."""
+    train = setting.train
+    hidden = torch.zeros(len(train.object_ids), dtype=torch.bool)
+    hidden[rounds.arms[0, new]] = True
+    log = train.subset(torch.arange(len(train)), ~hidden[train.objects])
+    meta = MetaPrior(setting.n_factors, n_fits=1, subject_shrinkage=10.0, seed=seed).fit(log)
+    flat = FlatPrior().fit(log)
+    found: dict[str, Policy] = {"best rated": Popular().fit(log)}
+    for name, make in (("flat UCB", lambda k: UCB(flat, k, width=0.3)), ("meta UCB", lambda k: UCB(meta, k)),
+                       ("meta Thompson", lambda k: Thompson(meta, k))):  # fmt: skip
+        found |= {name: make(1.0), f"{name}, forgetting": make(kept)}
+    return found
+
+
 def stream_regret(
     policy: Policy, stream: Stream, n_turns: int, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +167,7 @@ def drift_table(
     rows, curves = {}, {}
     for name, policy in policies.items():
         turned, _ = stream_regret(policy, turning, n_turns, seed)
-        arrived, news = stream_regret(policy, arriving, n_turns, seed)
+        _, news = stream_regret(policy, arriving, n_turns, seed)
         waits = first_shown(news, arriving.change_at)[best_is_new]
         curves[name] = turned.mean(0)
         rows[name] = {

@@ -88,9 +88,9 @@ class MetaPrior:
 class FlatPrior:
     """The ruler that knows no people: r = μ + φ·w + ε with w ~ N(0, width² I), the same for everyone.
 
-    φ = [1, the item's own columns], standardised; of the training tasks only μ (their mean) and ε (variance within tasks)
-    are used. With `borrowed`, a fitted `MetaPrior`, φ = [1, its base, its factors]: then the features are learned
-    and only the prior's mean and covariance are flat.
+    φ = [1, the item's own columns], standardised. Of the training tasks only μ (their mean) and the noise (the variance
+    within a task) are used. With `borrowed`, a fitted `MetaPrior`, φ = [1, its base, its factors]: then the features
+    are learned, and only the prior's mean and covariance are flat.
     """
 
     width: float = 1.0

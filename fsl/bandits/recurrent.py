@@ -4,12 +4,17 @@ It may show a phone or ask a question. It practises on the simulator itself, whe
 visits; simulated throughout.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from fsl.bandits.play import as_records, play
+from fsl.bandits.policies import Clairvoyant
+from fsl.bandits.rounds import ShopRounds
 from fsl.environment.draws import uniforms
 from fsl.environment.rules import NOTHING, QUESTIONS, SHOW
 from fsl.environment.visits import Turn, Visits
@@ -164,6 +169,35 @@ def train_guide(
         optimizer.step()
         curve[update] = found.rewards.sum(1).mean()
     return guide, curve
+
+
+def practised(
+    visits: Visits, content: Tensor, n_turns: int, n_updates: int, seeds: Sequence[int]
+) -> tuple[list[RecurrentGuide], np.ndarray]:
+    """One guide per seed, trained, and their curves [n_seeds, n_updates]; content [n_items, d] as the table has it."""
+    z = (content - content.mean(0)) / content.std(0).clamp(min=1e-6)
+    guides, curves = zip(
+        *(train_guide(z, visits, n_turns, n_updates, seed=s) for s in seeds), strict=True
+    )
+    return list(guides), np.stack(curves)
+
+
+def guided_records(
+    guides: Sequence[RecurrentGuide],
+    groups: Mapping[str, ShopRounds],
+    n_turns: int,
+    name: str = "RL²",
+) -> pd.DataFrame:
+    """Records of new visitors, as `compete` gives them, for guides that do what they think best; seed: which guide."""
+    frames = []
+    for partition, rounds in groups.items():
+        best = play(Clairvoyant(), rounds, n_turns).cumsum(1)
+        for seed, guide in enumerate(guides):
+            earned = guided_rewards(guide, rounds.visits, rounds.numbers).cumsum(1)
+            for metric, values in (("reward", earned), ("regret", best - earned)):
+                told = {"learner": name, "partition": partition, "seed": seed, "metric": metric}
+                frames.append(as_records(values.numpy(), rounds).assign(**told))
+    return pd.concat(frames, ignore_index=True)
 
 
 @torch.no_grad()

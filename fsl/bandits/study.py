@@ -143,6 +143,26 @@ def adapted(setting: Setting, n_iterations: int = 200, seed: int = 0) -> dict[st
     return {name: [Adapted(one.fit(setting.train))] for name, one in learners.items()}
 
 
+def study_settings(
+    shop: Shop, n_turns: int, n_folds: int = 5, n_run: int = 1, seed: int = 0
+) -> list[Setting]:
+    """The settings of a shop: its simulated visits, or replays with two arms for every turn as far as the data allow.
+
+    Nine of ten people must have rated twice as many items as there are turns: else there are fewer turns.
+    """
+    if shop.truth is not None:
+        return [shop_setting(shop, n_turns, seed)]
+    most = int(np.quantile(np.bincount(pd.factorize(shop.interactions["user"])[0]), 0.1))
+    n_turns = max(1, min(n_turns, (most + 1) // 2))
+    return replay_settings(shop, n_turns, min(2 * n_turns, most), n_folds, seed)[:n_run]
+
+
+def one_partition(records: pd.DataFrame) -> pd.DataFrame:
+    """Records of several partitions as of one, their visitors told apart."""
+    task = records["partition"] + ":" + records["task"].astype(str)
+    return records.assign(partition="all", task=task)
+
+
 def tuned(
     candidates: Mapping[str, Sequence[Policy]],
     rounds: Mapping[str, Rounds],
