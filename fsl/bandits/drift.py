@@ -104,6 +104,7 @@ def movers(
     for name, make in (("flat UCB", lambda k: UCB(flat, k, width=0.3)), ("meta UCB", lambda k: UCB(meta, k)),
                        ("meta Thompson", lambda k: Thompson(meta, k))):  # fmt: skip
         found |= {name: make(1.0), f"{name}, forgetting": make(kept)}
+    found["meta UCB, forgetting, curious"] = UCB(meta, kept, width=2.0, curious=True)
     return found
 
 

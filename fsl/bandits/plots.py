@@ -13,7 +13,8 @@ from fsl.plots import COLOURS, MARKERS, plain
 
 def by_turn(records: pd.DataFrame, ax: Axes, names: Sequence[str], metric: str, label: str) -> Axes:
     """A cumulative measure after each turn, a line per name, the first two with 95 % bands; absent ones left out."""
-    table = compare.summarise(records[records["learner"].isin(names)], metric)
+    chosen = records["learner"].isin(names) & (records["metric"] == metric)
+    table = compare.summarise(records[chosen], metric)
     for i, name in enumerate(names):
         line = table[table["learner"] == name].sort_values("n_shots")
         if line.empty:

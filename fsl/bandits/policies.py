@@ -155,12 +155,27 @@ class EpsilonGreedy(Linear):
 
 @dataclass(eq=False)
 class UCB(Linear):
-    """expected + width · sd, optimism where little is known (LinUCB: Li et al. 2010, Algorithm 1)."""
+    """expected + width · sd, optimism where little is known (LinUCB: Li et al. 2010, Algorithm 1).
+
+    curious: until a visitor has met an arm, what nobody knows of it (the belief's `doubt`) counts in its sd, too.
+    """
 
     width: float = 1.0
+    curious: bool = False
+
+    def begin(self, rounds: Rounds, seed: int) -> None:
+        super().begin(rounds, seed)
+        self.met = torch.zeros(rounds.arms.shape, dtype=torch.bool)
 
     def choose(self, is_open: Tensor) -> Tensor:
-        return best_open(self.belief.expected() + self.width * self.belief.sd(), is_open)
+        sd = self.belief.sd()
+        if self.curious and self.belief.doubt is not None:
+            sd = (sd.square() + self.belief.doubt.masked_fill(self.met, 0)).sqrt()
+        return best_open(self.belief.expected() + self.width * sd, is_open)
+
+    def learn(self, places: Tensor, played: Played) -> None:
+        super().learn(places, played)
+        self.met = self.met.scatter(1, places[:, None], True)
 
 
 @dataclass(eq=False)

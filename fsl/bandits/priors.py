@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from fsl.bandits.by_scene import by_scene, scene_of_subject
+from fsl.bandits.by_scene import Spread, by_scene, scene_of_subject
 from fsl.bandits.posterior import Belief
 from fsl.learners.closed_form import ALPaCA
 from fsl.learners.empirical_bayes import EmpiricalBayes
@@ -58,7 +58,13 @@ class MetaPrior:
         self.scene = scene_of_subject(tasks)
         if not self.scenes_differ:
             self.scene = torch.zeros_like(self.scene)
-        self.spreads = [by_scene(fit, tasks, self.scene) for fit in self.learner.fits]
+        one = torch.ones(1, dtype=torch.float64)
+        self.spreads = [
+            by_scene(fit, tasks, self.scene)
+            if self.scene.any()
+            else Spread(fit.covariance[None], one)
+            for fit in self.learner.fits
+        ]
         return self
 
     @property
@@ -80,7 +86,12 @@ class MetaPrior:
         ]
         noise = torch.stack(noises).mean(0)[scene]
         return Belief(
-            base[arms], _rows(self.features, arms), mean, covariance[scene], noise.gather(1, arms)
+            base[arms],
+            _rows(self.features, arms),
+            mean,
+            covariance[scene],
+            noise.gather(1, arms),
+            torch.stack([fit.doubt for fit in fits]).mean(0)[arms],
         )
 
 

@@ -15,9 +15,10 @@ def gains(
     records: pd.DataFrame, ours: Sequence[str], rivals: Sequence[str], n_turns: int
 ) -> dict[tuple[str, str, str], Interval]:
     """(partition, ours, rival) -> cumulative reward after `n_turns`, ours minus the rival's, paired over visitors."""
+    told = records[(records["n_shots"] == n_turns) & (records["metric"] == "reward")]
     return {
         (name, one, rival): paired_difference(part, one, rival, "reward", n_turns)
-        for name, part in records.groupby("partition", sort=False)
+        for name, part in told.groupby("partition", sort=False)
         for one in ours
         for rival in rivals
         if {one, rival} <= set(part["learner"])
@@ -38,7 +39,8 @@ def regret_saved(
     records: pd.DataFrame, ours: str, rival: str, n_turns: int, seed: int = 0
 ) -> Interval:
     """1 − (mean regret of ours) / (mean regret of the rival) after `n_turns`, 95 % interval by resampling users."""
-    pair = per_task(records, "regret")[[(ours, n_turns), (rival, n_turns)]]
+    told = records[(records["n_shots"] == n_turns) & records["learner"].isin([ours, rival])]
+    pair = per_task(told, "regret")[[(ours, n_turns), (rival, n_turns)]]
     users = pd.factorize(pair.index.get_level_values("group"))[0]
     sums = np.zeros((users.max() + 1, 2))
     np.add.at(sums, users, pair.to_numpy())
