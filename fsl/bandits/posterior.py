@@ -14,8 +14,8 @@ class Belief:
     """r_a = base_a + φ_a·w + ε_a, w ~ N(mean, covariance), ε_a ~ N(0, noise_a), for each of n visitors on their own.
 
     base, noise: [n, A], A arms; features φ: [n, A, p], or [1, A, p] where all visitors have the same arms; mean:
-    [n, p]; covariance: [n, p, p]. All in the unit of the reactions. doubt:
-    [n, A], the part of the noise that is what nobody knows of the arm, as a variance; None: nothing is. Updates give a new belief and leave the old.
+    [n, p]; covariance: [n, p, p]. All in the unit of the reactions. doubt: [n, A], the part of the noise that is what
+    nobody knows of the arm, as a variance; None: nothing is. Updates give a new belief and leave the old.
     """
 
     base: Tensor
