@@ -145,6 +145,20 @@ PRESETS: dict[str, Preset] = {
         report={"n_draws": 40, "encoders": ["minilm", "multilingual"]},
         needs_target=True,
     ),
+    "13_bandit": Preset(
+        data=("simulated", "ml-100k", "phones-99"),
+        report={"n_users": 2400, "n_updates": 200, "n_guides": 3},
+        full={
+            "n_users": 6000,
+            "n_folds_run": 5,
+            "n_seeds": 3,
+            "n_updates": 600,
+            "n_guides": 5,
+            "with_adapted": True,
+        },
+        full_minutes=20,
+        needs_target=True,
+    ),
     "14_off_policy": Preset(
         data=("open-bandit",),
         report={"n_logs": 500, "rounds": [250, 1000, 2500], "n_draws": 100_000},
