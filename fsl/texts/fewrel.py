@@ -65,6 +65,24 @@ def around(sentence: Sentence, width: int = 3) -> str:
     return _joined(token for place, token in enumerate(sentence.tokens) if place in near)
 
 
+def name_spans(sentence: Sentence) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Characters of `whole(sentence)`, (begin, end), of the first mention of the head, and of the tail.
+
+    For `fsl.encoders.minilm_layers`. Raises ValueError for a mention without a character.
+    """
+    return _span(sentence, sentence.head), _span(sentence, sentence.tail)
+
+
+def _span(sentence: Sentence, places: tuple[int, ...]) -> tuple[int, int]:
+    run = [place for step, place in enumerate(places) if place == places[0] + step]
+    name = _joined(sentence.tokens[place] for place in run)
+    if not name:
+        raise ValueError(f"a mention without a character: {sentence.tokens}")
+    before = _joined(sentence.tokens[: run[0]])
+    begin = len(before) + bool(before)
+    return begin, begin + len(name)
+
+
 def _parts(sentence: Sentence) -> list[tuple[str, str]]:
     """Runs of tokens with one role: (HEAD, TAIL or "", words). A token of both is the head's."""
     role_of = dict.fromkeys(sentence.tail, TAIL) | dict.fromkeys(sentence.head, HEAD)
