@@ -3,7 +3,7 @@
 Knows intents, encoders and draws; judges nothing. Every part of a data set is encoded once for all draws.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -105,7 +105,10 @@ class Frozen:
         return {part: torch.from_numpy(self.encoder.encode(own)) for part, own in texts.items()}
 
     def __call__(self, seed: int, n_shots: int) -> Look:
-        return look_of(self.service, self.vectors, seed, n_shots)
+        rows = self.service.rows(seed, n_shots)
+        z, labels = self.vectors["support"][rows], self.service.support.labels[rows]
+        asked = {part: self.vectors[part] for part in self.service.asked}
+        return Look(Shots(z, labels, self.vectors["names"]), asked)
 
 
 @dataclass(eq=False)
@@ -127,19 +130,11 @@ class Tuned:
         rows = self.service.rows(seed, n_shots)
         shown = torch.cat([rows, len(support.texts) + torch.arange(n_way)])
         labels = torch.cat([support.labels[rows], torch.arange(n_way)])
-        top = self.tuning.fit(chosen(self.lower["shots"], shown), labels, seed)
-        vectors = {part: top.encode(states) for part, states in self.lower.items()}
-        support_z, names = vectors.pop("shots").split([len(support.texts), n_way])
-        return look_of(
-            self.service, {"support": support_z, "names": names, **vectors}, seed, n_shots
-        )
-
-
-def look_of(service: Service, vectors: Mapping[str, Tensor], seed: int, n_shots: int) -> Look:
-    """The look of one draw on vectors by part."""
-    rows = service.rows(seed, n_shots)
-    shots = Shots(vectors["support"][rows], service.support.labels[rows], vectors["names"])
-    return Look(shots, {part: vectors[part] for part in service.asked})
+        shown_states = chosen(self.lower["shots"], shown)
+        top = self.tuning.fit(shown_states, labels, seed)
+        z, names = top.encode(shown_states).split([len(rows), n_way])
+        asked = {part: top.encode(self.lower[part]) for part in self.service.asked}
+        return Look(Shots(z, labels[: len(rows)], names), asked)
 
 
 def chosen(states: TokenStates, rows: Tensor) -> TokenStates:
