@@ -4,7 +4,7 @@ Knows intents, encoders and draws; judges nothing. Every part of a data set is e
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -37,28 +37,6 @@ def draw_support(labels: Tensor, n_way: int, seed: int, most: int = MOST) -> Ten
             raise InputError(f"class {c} has {len(own)} training texts, {most} are to be drawn.")
         rows.append(own[torch.randperm(len(own), generator=generator)[:most]])
     return torch.stack(rows)
-
-
-def some_intents(intents: Intents, n: int, seed: int = 0) -> Intents:
-    """n of the intents at random, with all their texts, relabelled; what is out of scope stays. All, if n is 0."""
-    if not n:
-        return intents
-    if not 2 <= n <= len(intents):
-        raise InputError(
-            f"{intents.source} has {len(intents)} intents, expected 2 to that, got {n}."
-        )
-    generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(intents), generator=generator)[:n].sort().values
-    place = torch.full((len(intents),), -1)
-    place[chosen] = torch.arange(n)
-
-    def part(texts: Texts) -> Texts:
-        kept = texts.take((place[texts.labels] >= 0).nonzero()[:, 0])
-        return kept._replace(labels=place[kept.labels])
-
-    names = [intents.names[c] for c in chosen.tolist()]
-    parts = {name: part(getattr(intents, name)) for name in ("train", "validation", "test")}
-    return replace(intents, names=names, **parts)
 
 
 @dataclass(eq=False)
