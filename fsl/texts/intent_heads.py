@@ -64,7 +64,7 @@ def matching(shots: Shots, asked: Tensor, tau: float = 10.0) -> Tensor:
 def logistic(shots: Shots, asked: Tensor, c: float = 10.0) -> Tensor:
     """log p(n | z_q), p = softmax(W z + b), W and b least in Σ_k −log p(y_k | z_k) + ‖W‖² / (2 c)."""
     # sklearn warns where classes are as many as half of the rows: with one shot they are.
-    fitted = LogisticRegression(C=c, max_iter=200, tol=1e-3).fit(shots.z.numpy(), shots.labels)
+    fitted = LogisticRegression(C=c, max_iter=300).fit(shots.z.numpy(), shots.labels)
     if len(fitted.classes_) < max(shots.n_way, 3):
         raise ValueError(f"{shots.n_way} classes, {len(fitted.classes_)} of them with examples")
     return torch.from_numpy(fitted.predict_log_proba(asked.numpy()).astype(np.float32))

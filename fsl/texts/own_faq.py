@@ -26,7 +26,7 @@ def own_file(language: str = "en") -> Path:
 
 
 def own_asked(language: str = "en") -> Texts:
-    """Other questions: label is the place of the right answer in the FAQ's `answers`, −1 where none of them is right."""
+    """Other questions: label is the place of the right answer in `answers` of the FAQ, −1 for none."""
     rows, answers = read_rows(FOLDER / f"asked_{language}.csv").frame, own_faq(language).answers
     labels = [answers.index(said) if said else -1 for said in rows["answer"]]
     return Texts(list(rows["question"]), torch.tensor(labels))
