@@ -184,7 +184,8 @@ def test_records_are_the_accuracy_and_compare_reads_them():
     assert own.mean() == pytest.approx(right.double().mean().item())
     with_rulers = pd.concat([records, rulers(service, (1, 5))], ignore_index=True)
     table = accuracy_table(with_rulers)
-    assert table.index[-3:].tolist() == ["oracle", "constant", "random"]
+    assert table.index[-3] == "oracle"
+    assert set(table.index[-2:]) == {"constant", "random"}
     assert table.loc["random", "K = 5"].startswith("16.7 [")
     gap = points(with_rulers, "oracle", "random", 1)
     assert gap.value == pytest.approx(100 * 5 / 6)

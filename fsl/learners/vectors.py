@@ -59,5 +59,5 @@ class WithinPrototypes(CosinePrototypes):
         s += self.shrinkage * s.trace() / len(s) * torch.eye(len(s), dtype=s.dtype)
         values, vectors = torch.linalg.eigh(s)
         white = vectors / values.sqrt() @ vectors.T
-        self.z = normalize((self.vectors - z.mean(0)) @ white.float(), dim=-1)
+        self.z = normalize((self.vectors - z.mean(0).float()) @ white.float(), dim=-1)
         return self

@@ -94,7 +94,7 @@ def auroc(rows: pd.DataFrame, reference: pd.DataFrame | None = None, seed: int =
     tables = [_by_text(rows, "score")] + (
         [] if reference is None else [_by_text(reference, "score")]
     )
-    outside = torch.from_numpy(rows.groupby("text")["outside"].first().to_numpy())
+    outside = torch.tensor(rows.groupby("text")["outside"].first().to_numpy())
 
     def value(weight: Tensor | None) -> float:
         means = [
@@ -129,7 +129,7 @@ def share(
 
 def _by_text(rows: pd.DataFrame, column: str) -> Tensor:
     """[n_texts, n_seeds], in the order of texts and of seeds."""
-    return torch.from_numpy(rows.pivot(index="text", columns="seed", values=column).to_numpy())
+    return torch.tensor(rows.pivot(index="text", columns="seed", values=column).to_numpy())
 
 
 def in_words(value: Interval, sign: str = "") -> str:
