@@ -38,7 +38,6 @@ def test_rows_with_one_answer_are_one_class(tmp_path):
         ([*LINES, "where is  my order?,Lost."],
          "faq.csv, line 5: 'where is  my order?' has another answer than in line 2, expected one answer a question."),
         (LINES[:3], "faq.csv: one answer, expected two or more to choose from."),
-        (LINES[:1], "faq.csv: there are no rows, only a header."),
     ],
 )  # fmt: skip
 def test_bad_files_are_refused_in_one_sentence(tmp_path, capsys, lines, said):

@@ -120,7 +120,7 @@ PRESETS: dict[str, Preset] = {
     "09_customer_service": Preset(
         data=("banking77", "clinc150"),
         report={"n_intents": 30, "shots": [1, 5, 10], "n_draws": 5},
-        quick={"n_intents": 10},
+        quick={"n_intents": 8},
         full={
             "n_intents": 0,
             "n_tuned": 5,

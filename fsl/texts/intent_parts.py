@@ -11,7 +11,7 @@ from torch import Tensor
 from fsl.errors import InputError
 from fsl.texts.intents import Intents, Texts
 
-HELD_BACK, MOST_OUTSIDE = 10, 200  # validation texts of an intent; texts out of scope of a part
+HELD_BACK, MOST_OUTSIDE = 10, 100  # validation texts of an intent; texts out of scope of a part
 
 
 def some_intents(intents: Intents, n: int, seed: int = 0) -> Intents:
