@@ -1,14 +1,16 @@
-"""The commands: `fsl data`, `report`, `train`, `recommend`, `abtest`, `speed`. What runs imports what it wants."""
+"""The commands, each a room's own: `fsl data`, `report`, `train`, `recommend`, `answer`, `abtest`, `speed`."""
 
 import argparse
 import errno
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TextIO
 
 from fsl.errors import InputError
 
+ROOMS = ("reading", "reporting", "recommending", "texts", "abtest", "speed")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -46,11 +48,8 @@ def _run(argv: Sequence[str] | None) -> int:
         prog="fsl", description="Few-shot and meta-learning for a phone shop."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_data(commands)
-    _add_report(commands)
-    _add_recommending(commands)
-    _add_abtest(commands)
-    _add_speed(commands)
+    for room in ROOMS:
+        import_module(f"fsl.{room}.cli").add_parser(commands)
     args = parser.parse_args(argv)
     try:
         return args.run(args)
@@ -60,41 +59,6 @@ def _run(argv: Sequence[str] | None) -> int:
         for problem in error.problems:
             print(f"fsl: {inert(problem)}", file=sys.stderr)
         return 2
-
-
-def _add_data(commands) -> None:
-    """`fsl data`, `fsl data fetch NAME…`, `fsl data check FOLDER`."""
-    from fsl.reading.cli import add_parser
-
-    add_parser(commands)
-
-
-def _add_report(commands) -> None:
-    """`fsl report [NOTEBOOK…]`."""
-    from fsl.reporting.cli import add_arguments
-
-    add_arguments(commands.add_parser("report", help="run notebooks and leave pages to read"))
-
-
-def _add_recommending(commands) -> None:
-    """`fsl train` and `fsl recommend`."""
-    from fsl.recommending.cli import add_parsers
-
-    add_parsers(commands)
-
-
-def _add_abtest(commands) -> None:
-    """`fsl abtest plan` and `fsl abtest read`."""
-    from fsl.abtest.cli import add_parser
-
-    add_parser(commands)
-
-
-def _add_speed(commands) -> None:
-    """`fsl speed`."""
-    from fsl.speed.cli import add_arguments
-
-    add_arguments(commands.add_parser("speed", help="time a meta-step beside other libraries"))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ RECOMMEND = """What to show one new user, from a few ratings; or whom to show on
 reactions. Each line has what is expected, an interval that holds nine of ten ratings, and why."""
 
 
-def add_parsers(commands) -> None:
+def add_parser(commands) -> None:
     """`fsl train` and `fsl recommend`."""
     _add_train(
         commands.add_parser("train", help="make a model file from a shop", description=TRAIN)

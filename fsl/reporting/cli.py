@@ -15,11 +15,12 @@ those of the main story are run, each on the data it is about. Until the whole r
 earlier report stays as it is."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """All options of `fsl report`, and `run` as what it does."""
+def add_parser(commands) -> None:
+    """`fsl report [NOTEBOOK…]`: all its options, and `run` as what it does."""
     from fsl.reading.cli import add_read_options
 
-    parser.description, parser.epilog = DESCRIPTION, full_sizes()
+    about = "run notebooks and leave pages to read"
+    parser = commands.add_parser("report", help=about, description=DESCRIPTION, epilog=full_sizes())
     add = parser.add_argument
     default = ", ".join(name.split("_")[0] for name in DEFAULT_RUN)
     add(

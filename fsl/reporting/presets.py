@@ -140,6 +140,18 @@ PRESETS: dict[str, Preset] = {
         full_minutes=3,
         needs_target=True,
     ),
+    "09_customer_service": Preset(
+        data=("banking77", "clinc150"),
+        report={"n_intents": 30, "shots": [1, 5, 10], "n_draws": 5},
+        quick={"n_intents": 8},
+        full={
+            "n_intents": 0,
+            "n_tuned": 5,
+            "with_practice": True,
+            "with_sentences": True,
+        },
+        full_minutes=60,
+    ),
     "12_phone_review": Preset(
         data=("phones-99",),
         report={"n_draws": 40, "encoders": ["minilm", "multilingual"]},

@@ -15,9 +15,10 @@ MOST_ITEMS = 1_000_000
 QUICK = {"W1": (25,), "W2": (32,), "W3": (4,)}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """All options of `fsl speed`, and `run` as what it does."""
-    parser.description = DESCRIPTION
+def add_parser(commands) -> None:
+    """`fsl speed`: all its options, and `run` as what it does."""
+    about = "time a meta-step beside other libraries"
+    parser = commands.add_parser("speed", help=about, description=DESCRIPTION)
     add = parser.add_argument
     add("--works", metavar="W1,W2,W3", help="sine waves, a recommender, images; default: all")
     add("--meta-batches", metavar="N,N,…", help="tasks per step; default: each work's own")
