@@ -62,8 +62,7 @@ def test_fetch(capsys, monkeypatch):
     assert err == (
         "fsl: no source is called 'phones-98', expected one of phones-99, amazon-phones, ml-100k, "
         "simulated, omniglot, fewrel, banking77, clinc150, phone-photos, simulated-characters, open-bandit, "
-        "simulated-log (is it 'phones-99'?).
-"
+        "simulated-log (is it 'phones-99'?).\n"
     )
     monkeypatch.setattr(fetch, "ORIGIN", "http://127.0.0.1:1")
     code, _, err = run(capsys, "fetch", "phones-99")
