@@ -234,11 +234,14 @@ def test_check_of_a_known_shop(capsys, monkeypatch, tmp_path):
     assert run(capsys, "check", "phones-9") == (2, "", said)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("omniglot", "images"), ("fewrel", "texts")])
-def test_what_is_no_shop(capsys, monkeypatch, tmp_path, name, kind):
+@pytest.mark.parametrize(
+    ("name", "kind", "room"),
+    [("omniglot", "images", "characters.omniglot"), ("fewrel", "texts", "texts.fewrel")],
+)
+def test_what_is_no_shop(capsys, monkeypatch, tmp_path, name, kind, room):
     said = (
         f"fsl: {name} is {kind}, not a shop, expected one of phones-99, amazon-phones, ml-100k, simulated "
-        f"(fsl.{name} reads {name}).\n"
+        f"(fsl.{room} reads {name}).\n"
     )
     assert run(capsys, "check", name) == (2, "", said)
     monkeypatch.chdir(tmp_path)
@@ -257,7 +260,7 @@ def test_check_of_no_folder(capsys):
     assert run(capsys, "check", "") == (2, "", said)
 
 
-@pytest.mark.parametrize("place", ["_run", "_add_data", "_add_report"])
+@pytest.mark.parametrize("place", ["_run", "import_module"])
 def test_ctrl_c_is_130(capsys, monkeypatch, place):
     def stop(*_):
         raise KeyboardInterrupt

@@ -8,6 +8,7 @@ import http.server
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -232,9 +233,12 @@ def test_names_and_options():
         fsl.open_shop("phones-99", columns={"rating": "x"})
 
 
-@pytest.mark.parametrize(("name", "kind"), [("omniglot", "images"), ("fewrel", "texts")])
-def test_what_is_no_shop_is_not_opened_as_one(web, name, kind):
-    said = f"{name} is {kind}, not a shop, expected one of {SHOPS} (fsl.{name} reads {name})."
+@pytest.mark.parametrize(
+    ("name", "kind", "room"),
+    [("omniglot", "images", "characters.omniglot"), ("fewrel", "texts", "texts.fewrel")],
+)
+def test_what_is_no_shop_is_not_opened_as_one(web, name, kind, room):
+    said = f"{name} is {kind}, not a shop, expected one of {SHOPS} (fsl.{room} reads {name})."
     for attempt in (fsl.load, fsl.open_shop, functools.partial(fsl.open_shop, columns={"a": "b"})):
         with pytest.raises(InputError) as caught:
             attempt(name)
@@ -278,7 +282,7 @@ def test_invented_characters_need_no_file_and_are_no_shop(web):
 def test_every_source_says_what_it_is():
     for name, source in sources.SOURCES.items():
         assert source.name == name
-        assert source.kind in ("shop", "images", "texts")
+        assert source.kind in ("shop", "images", "texts", "logs")
         assert (source.read is not None) == (source.kind == "shop" and not source.simulated)
         assert (source.kind != "shop") == bool(source.read_by)
         assert source.size
@@ -293,6 +297,8 @@ def test_every_file_has_a_pinned_origin():
             if file.path:
                 commit = file.path.split("/")[2]
                 assert len(bytes.fromhex(commit)) == 20
+            elif file.npm:
+                assert re.fullmatch(r"@?[\w./-]+@\d+\.\d+\.\d+", file.npm)
             else:
                 assert "==" in file.requirement
 
