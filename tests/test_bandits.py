@@ -296,7 +296,7 @@ def test_popularity_by_hand(tasks):
 
 def test_tuning_takes_what_earns_most(setting):
     best = tuned({"x": [Random(), Clairvoyant(), Random()]}, setting.validation, 4)
-    assert isinstance(best["x"], Clairvoyant)
+    assert best == {"x": 1}
 
 
 def test_taken_names_and_too_short_replays_are_refused(setting, tasks, shop):
@@ -334,7 +334,7 @@ def test_the_policy_gradients_loss_by_hand():
     spread = torch.tensor([3.0, 2.0, 3.0]).std()
     by_hand = ((3 * 1 + 2 * 2 + 3 * 0.5) / spread + 0.5 * (9 + 4 + 9) - 0.1 * 3) / 3
     loss = policy_gradient_loss(found, 0.1)
-    assert float(loss) == pytest.approx(float(by_hand))
+    assert float(loss.detach()) == pytest.approx(float(by_hand))
     loss.backward()
     assert log_p.grad[1, 1] == 0, "a turn that did not take place teaches nothing"
 
