@@ -4,7 +4,7 @@ Exploration is tuned on validation visitors, for every policy alike; test visito
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -32,7 +32,10 @@ FRACTIONS = (0.7, 0.1, 0.2)
 
 @dataclass(frozen=True)
 class Setting:
-    """Training tasks, and visitors to tune on and to be judged on, by name (a scene, or "new users")."""
+    """Training tasks, and visitors to tune on and to be judged on, by name (a scene, or "new users").
+
+    not_new: training and validation tasks together. small: so few ratings that the exact Gaussian process is at hand.
+    """
 
     train: Tasks
     validation: Mapping[str, Rounds]
@@ -40,6 +43,7 @@ class Setting:
     n_turns: int
     n_factors: int = 4
     small: bool = False
+    not_new: Tasks | None = None
 
 
 def shop_setting(
@@ -94,7 +98,7 @@ def _replayed(train: Tasks, test: Tasks, n_turns: int, least: int, small: bool, 
     )
     chosen_on = {"new users": ReplayRounds(validation)}
     judged_on = {"new users": ReplayRounds(tested)} if len(tested) else {}
-    return Setting(inner.train, chosen_on, judged_on, n_turns, small=small)
+    return Setting(inner.train, chosen_on, judged_on, n_turns, small=small, not_new=train)
 
 
 def priors(setting: Setting, seed: int = 0) -> dict[str, Sequence[Prior]]:
@@ -163,24 +167,41 @@ def one_partition(records: pd.DataFrame) -> pd.DataFrame:
     return records.assign(partition="all", task=task)
 
 
+def contenders(
+    setting: Setting,
+    fitted: Mapping[str, Sequence[Prior]],
+    more: Mapping[str, Sequence[Policy]] | None = None,
+    seed: int = 0,
+) -> dict[str, Policy]:
+    """The roster and `more`, tuned. In a small shop what was chosen is then fitted again on all who are not new."""
+    candidates = roster(setting, fitted)
+    places = tuned(candidates, setting.validation, setting.n_turns, seed)
+    if setting.small:
+        again = replace(setting, train=setting.not_new)
+        candidates = roster(again, priors(again, seed))
+    return {name: some[places[name]] for name, some in candidates.items()} | {
+        name: some[0] for name, some in (more or {}).items()
+    }
+
+
 def tuned(
     candidates: Mapping[str, Sequence[Policy]],
     rounds: Mapping[str, Rounds],
     n_turns: int,
     seed: int = 0,
-) -> dict[str, Policy]:
-    """Of each name's candidates the one with the highest reward over all validation visitors; the first of equals."""
+) -> dict[str, int]:
+    """Name -> place of the candidate that earns most over all validation visitors; the first of equals."""
     return {name: _best(some, rounds, n_turns, seed) for name, some in candidates.items()}
 
 
-def _best(some: Sequence[Policy], rounds: Mapping[str, Rounds], n_turns: int, seed: int) -> Policy:
+def _best(some: Sequence[Policy], rounds: Mapping[str, Rounds], n_turns: int, seed: int) -> int:
     if len(some) == 1:
-        return some[0]
+        return 0
     totals = [
         float(sum(play(policy, one, n_turns, seed).sum() for one in rounds.values()))
         for policy in some
     ]
-    return some[int(np.argmax(totals))]
+    return int(np.argmax(totals))
 
 
 def judge(
