@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from fsl.errors import InputError
+from fsl.reading.fetch import SECONDS
 from fsl.reading.sentences import inert, show
 from fsl.recommending.intake import read_rows
 from fsl.sources import files_of
@@ -54,11 +55,11 @@ class Intents:
         return len(self.names)
 
 
-def open_intents(name: str) -> Intents:
+def open_intents(name: str, timeout: float = SECONDS) -> Intents:
     """ "banking77" or "clinc150", its files looked for as `fsl.sources.files_of` does. Raises InputError for others."""
     if name not in READERS:
         raise InputError(f"no intents are called {show(name)}, expected {' or '.join(READERS)}.")
-    return READERS[name](files_of(name))
+    return READERS[name](files_of(name, timeout=timeout))
 
 
 def read_banking(files: Mapping[str, Path]) -> Intents:
