@@ -83,6 +83,20 @@ FEWREL = _below(
         "pid2name.json": "eeedd25512a8e4c2bc06b78009836d27de81807bcba6ed929debd5cd713c07ea",
     },
 )
+BANKING = _below(
+    "PolyAI-LDN/task-specific-datasets/57ec275d8078af65b7731c2a98be812d844a6d6b/banking_data",
+    {
+        "train.csv": "b06e26ac675513959a63135f11b94ea7786ed02da65db93a5650d8838cbc664b",
+        "test.csv": "d12d6e3bc4c3103966ae786dc435913c0c563dfa328f5a3646d0e62cfeeb474d",
+    },
+)
+CLINC = _below(
+    "clinc/oos-eval/828f8093932c8fe6ca7936c3d2e52903b1c523de/data",
+    {
+        "data_full.json": "36923c3705a59e08fe9c3883d8bc2dd966ef93e22cb78ac41171782a698d56e0",
+        "domains.json": "b947b579d3b8e74b06f93b01083d8efaff2888b43a3e362533bd88a6e1211b3a",
+    },
+)
 
 SOURCES = {
     source.name: source
@@ -135,6 +149,24 @@ SOURCES = {
             FEWREL,
             kind="texts",
             read_by="fsl.texts.fewrel",
+        ),
+        Source(
+            "banking77",
+            "questions to a bank's customer service, each with its intent",
+            "CC BY 4.0",
+            {"texts": 13_083, "intents": 77},
+            BANKING,
+            kind="texts",
+            read_by="fsl.texts.intents",
+        ),
+        Source(
+            "clinc150",
+            "requests to an assistant, each with its intent or out of scope",
+            "CC BY 3.0",
+            {"texts": 23_700, "intents": 150, "out of scope": 1_200},
+            CLINC,
+            kind="texts",
+            read_by="fsl.texts.intents",
         ),
         Source(
             "simulated-characters",
