@@ -177,5 +177,14 @@ SOURCES = {
             kind="images",
             read_by="fsl.characters.simulated",
         ),
+        Source(
+            "simulated-intents",
+            "questions to a phone shop that we wrote, a stand-in for banking77 without a network",
+            "MIT, as this project",
+            {"texts": 900, "intents": 20},
+            simulated=True,
+            kind="texts",
+            read_by="fsl.texts.simulated_intents",
+        ),
     )
 }

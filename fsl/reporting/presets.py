@@ -117,6 +117,13 @@ PRESETS: dict[str, Preset] = {
         full_minutes=3,
         needs_target=True,
     ),
+    "10_distillation": Preset(
+        data=("banking77",),
+        report={"n_other": 3000, "n_words": 4000, "n_buckets": 8192},
+        quick={"n_texts": 1500, "n_test": 400, "n_other": 700, "n_words": 500},
+        full={"n_other": 0, "n_words": 0, "n_rounds": 20},
+        full_minutes=8,
+    ),
 }
 DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)
 
