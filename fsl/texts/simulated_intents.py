@@ -17,7 +17,8 @@ SOURCE = "simulated-intents"
 
 BLANKS = {
     "phone": [
-        "Lumo Z3", "Kestrel X9", "Quillon V2", "Tarn N5", "Vireo R7", "Ombra S4", "phone", "new phone", "handset", "device",
+        "Lumo Z3", "Kestrel X9", "Quillon V2", "Tarn N5", "Vireo R7", "Ombra S4",
+        "phone", "new phone", "handset", "device",
     ],
     "days": ["two days", "three days", "a week", "ten days", "a fortnight", "a month"],
     "person": ["my son", "my mother", "my wife", "a friend", "my colleague", "my father"],
