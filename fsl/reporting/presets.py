@@ -124,6 +124,13 @@ PRESETS: dict[str, Preset] = {
         full={"n_other": 0, "n_words": 0, "n_rounds": 20},
         full_minutes=8,
     ),
+    "11_search": Preset(
+        data=("simulated",),
+        report={"n_queries": 120},
+        full={"purchases": "amazon-phones"},
+        full_minutes=4,
+        needs_target=True,
+    ),
 }
 DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)
 

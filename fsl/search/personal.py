@@ -3,6 +3,7 @@
 Knows scores, draws and the judge; knows no text. For the simulated shop, where everybody's opinion is known.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,11 +15,10 @@ from torch import Tensor
 from fsl.episodes import Draw, draw_shots, gather
 from fsl.evaluation import COLUMNS
 from fsl.metrics import ndcg
-from fsl.search.texts import blended
 from fsl.tasks import Tasks
 
 METRIC = "ndcg@10"
-WEIGHTS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
 RULERS = ("random", "oracle")
 
 
@@ -66,20 +66,32 @@ def opinions_of(learner, tasks: Tasks, draw: Draw, n_shots: int) -> Tensor:
     return learner.predict(support, inputs)
 
 
+def everybody(learner, tasks: Tasks, most: int = 300) -> Tensor:
+    """What a learner expects of a stranger of whom nothing is known: its mean over `most` training users, [n_items]."""
+    some = tasks.subset(torch.arange(min(most, len(tasks))))
+    nobody = torch.zeros(len(some), 0, dtype=torch.long)
+    return opinions_of(learner, some, Draw(torch.arange(len(some)), nobody, nobody), 0).mean(0)
+
+
 def quality(scores: Tensor, asked: Searches) -> Tensor:
     """nDCG@10 of each search, graded: gain 2^relevance − 1. scores: [n, n_items] -> float64 [n]."""
     return ndcg(scores, asked.relevance, 10, asked.candidates)
 
 
-def best_weight(
-    text: Tensor, opinion: Tensor, asked: Searches, weights: Sequence[float] = WEIGHTS
-) -> float:
-    """The weight of an opinion beside the text that gives the best mean nDCG@10; for validation users.
+def log_gain(match: Tensor, opinion: Tensor, weight: float) -> Tensor:
+    """log P(match) + w ln 2 · opinion: with w = 1 the log of the gain to be expected, P(match) · 2^opinion.
 
-    text: [n_queries, n_items]; opinion: [n_users, n_items]. The first of equals, so the smallest.
+    To list by expected gain is best for nDCG if the two are independent (the probability ranking principle, Robertson
+    1977). w says how far an opinion is to be trusted. match (log P) and opinion (stars): [n, n_items].
     """
-    own = text[asked.query], opinion[asked.user]
-    means = [float(quality(blended(own[0], (w, own[1])), asked).mean()) for w in weights]
+    return match + weight * math.log(2) * opinion
+
+
+def best_weight(
+    match: Tensor, opinion: Tensor, asked: Searches, weights: Sequence[float] = WEIGHTS
+) -> float:
+    """The w of the best mean nDCG@10, the smallest of equals; for searches of validation users. Both [n, n_items]."""
+    means = [float(quality(log_gain(match, opinion, w), asked).mean()) for w in weights]
     return weights[int(np.argmax(means))]
 
 

@@ -4,7 +4,7 @@ Temporal: fits see what lies before their date, and a question shows what came b
 for each K, so the users of different K are not the same (K = 10 has few); comparisons are within a K, paired.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise, product
 from typing import NamedTuple
 
@@ -17,18 +17,19 @@ from fsl.data import Shop
 from fsl.episodes import draw_shots
 from fsl.errors import InputError
 from fsl.evaluation import COLUMNS
+from fsl.learners.catalogue import z_scored
 from fsl.learners.cooccurrence import ContentNeighbours, ItemKNN
 from fsl.learners.popularity import MostPopular
 from fsl.ranking.metrics import Places, ranking_ndcg
 from fsl.ranking.questions import Question, questions
 from fsl.ranking.refresh import before, first_seen, months, within
-from fsl.search.texts import blended
+from fsl.search.texts import Odds, fit_odds
 from fsl.tasks import Tasks
 
 METRIC = "ndcg@10"
 RULERS = ("random", "oracle")
-POPULARITY = (0.03, 0.1, 0.3, 1.0)
-PERSONAL = (0.0, 0.1, 0.3, 1.0)
+POPULARITY = (0.1, 0.3, 1.0, 3.0)
+PERSONAL = (0.0, 0.1, 0.3, 1.0, 3.0)
 Weights = tuple[float, float, float]
 
 
@@ -143,47 +144,58 @@ def quality(scores: Tensor, asked: Asked) -> Tensor:
     return ranking_ndcg(Places(above, tied, torch.ones_like(tied, dtype=torch.bool), own), 10)
 
 
-def ordered(text: Tensor, asked: Asked, weights: Weights) -> Tensor:
-    """z(text) + a z(popularity) + b z(neighbours) + c z(content), weights (a, b, c): [n, n_items]."""
-    a, b, c = weights
-    mixed = ((a, asked.popularity), (b, asked.neighbours), (c, asked.content))
-    return blended(text[asked.category], *(pair for pair in mixed if pair[0]))
+def category_odds(text: Tensor, categories: Tensor, asked: Asked) -> Odds:
+    """P(an item is of the category asked for | its text score), from the queries of validation users."""
+    some = asked.category.unique()
+    return fit_odds(text[some], categories == some[:, None])
 
 
-def chosen_weights(text: Tensor, asked: Asked) -> tuple[Weights, Weights]:
+def ordered(match: Tensor, asked: Asked, weights: Weights) -> Tensor:
+    """log P(match) + a z(popularity) + b z(neighbours) + c z(content), weights (a, b, c): [n, n_items].
+
+    match: [n_categories, n_items].
+    """
+    total = match[asked.category]
+    others = (asked.popularity, asked.neighbours, asked.content)
+    for weight, other in zip(weights, others, strict=True):
+        if weight:
+            total = total + weight * z_scored(other)
+    return total
+
+
+def chosen_weights(match: Tensor, asked: Asked) -> tuple[Weights, Weights]:
     """The best weights on validation users by mean nDCG@10: without anything of the user (b = c = 0), then with."""
 
     def best(grid: Sequence[Weights]) -> Weights:
-        return max(grid, key=lambda w: float(quality(ordered(text, asked, w), asked).mean()))
+        return max(grid, key=lambda w: float(quality(ordered(match, asked, w), asked).mean()))
 
     anybody = best([(a, 0.0, 0.0) for a in (0.0, *POPULARITY)])
     return anybody, best([(anybody[0], b, c) for b, c in product(PERSONAL, PERSONAL)])
 
 
 def judge_purchases(
-    texts: Mapping[str, Tensor],
-    main: str,
-    parts: Iterator[Asked],
+    engines: Mapping[str, Tensor],
+    match: Tensor,
+    parts: Iterable[Asked],
     weights: tuple[Weights, Weights],
     n_shots: int,
 ) -> pd.DataFrame:
-    """Records of each engine alone, of `main` with popularity and with the user, and of the rulers.
+    """Records of each engine alone, of `match` with popularity and with the user, and of the rulers.
 
-    texts: engine -> scores [n_categories, n_items].
+    engines: name -> text scores [n_categories, n_items]; match: `log_match` of one of them. Learner "user" is the
+    whole: words, popularity and the user's purchases.
     """
     frames = []
+    same = {"partition": "new users", "n_shots": n_shots, "seed": 0, "metric": METRIC}
     for asked in parts:
-        values = {name: quality(text[asked.category], asked) for name, text in texts.items()}
-        values["random"] = quality(torch.zeros_like(asked.popularity), asked)
-        values["oracle"] = torch.ones(len(asked.answer), dtype=torch.float64)
-        anybody, personal = (ordered(texts[main], asked, w) for w in weights)
-        values[f"{main} + popularity"] = quality(anybody, asked)
-        values[f"{main} + popularity + user"] = quality(personal, asked)
-        same = {"partition": "new users", "n_shots": n_shots, "seed": 0, "metric": METRIC}
-        frames += [
-            pd.DataFrame(
-                {"learner": n, "task": asked.who, "group": asked.who, "value": v.numpy(), **same}
-            )
-            for n, v in values.items()
-        ]
+        scores = {name: text[asked.category] for name, text in engines.items()}
+        scores["random"] = torch.zeros_like(asked.popularity)
+        scores["oracle"] = scores["random"].scatter(1, asked.answer[:, None], 1.0)
+        scores |= {
+            name: ordered(match, asked, w)
+            for name, w in zip(("popularity", "user"), weights, strict=True)
+        }
+        for name, own in scores.items():
+            found = {"learner": name, "task": asked.who, "group": asked.who, **same}
+            frames.append(pd.DataFrame({**found, "value": quality(own, asked).numpy()}))
     return pd.concat(frames, ignore_index=True)[list(COLUMNS)]

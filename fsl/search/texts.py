@@ -1,10 +1,12 @@
 """How well each document answers each query, by words or by meaning. Knows texts; knows no user and no shop."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from fsl.encoders.packages import require
 from fsl.learners.catalogue import z_scored
@@ -39,9 +41,28 @@ def cosines(encoder, documents: Sequence[str], queries: Sequence[str]) -> Tensor
     return torch.from_numpy((q @ d.T)[:, place])
 
 
-def blended(text: Tensor, *others: tuple[float, Tensor]) -> Tensor:
-    """z(text) + Σ w z(other), each z-scored over the documents: [n, n_documents]. A constant other adds nothing."""
-    total = z_scored(text)
-    for weight, other in others:
-        total = total + weight * z_scored(other)
-    return total
+class Odds(NamedTuple):
+    """How a text score tells that a document is what the query means: P(match) = σ(slope z + offset)."""
+
+    slope: float
+    offset: float
+
+
+def fit_odds(text: Tensor, matches: Tensor) -> Odds:
+    """Logistic regression of whether a document matches, bool [n_queries, n_documents], on its z-scored text score.
+
+    For queries whose intent is known: those of validation, never those that are judged. Raises ValueError where
+    nothing, or everything, matches.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if matches.all() or not matches.any():
+        raise ValueError("odds are fitted on queries that some documents match and some do not")
+    z = z_scored(text).flatten()[:, None].numpy()
+    fit = LogisticRegression(C=1e3).fit(z, matches.flatten().numpy())
+    return Odds(float(fit.coef_[0, 0]), float(fit.intercept_[0]))
+
+
+def log_match(text: Tensor, odds: Odds) -> Tensor:
+    """log P(match) of every document, [n, n_documents]: above some score it hardly rises, the rest is other reasons."""
+    return logsigmoid(odds.slope * z_scored(text) + odds.offset)

@@ -104,7 +104,5 @@ def make_queries(
 
 
 def _said(wishes: Sequence[str], brand: str, rng: np.random.Generator) -> str:
-    ways = [
-        str(rng.choice((WISHES[name].shop_says, *WISHES[name].asked_as))) for name in wishes
-    ]
+    ways = [str(rng.choice((WISHES[name].shop_says, *WISHES[name].asked_as))) for name in wishes]
     return f"{brand} phone, ".lstrip() + " and ".join(ways)
