@@ -76,6 +76,13 @@ OMNIGLOT = _below(
     "brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc/python/one-shot-classification",
     {"all_runs.zip": "437c1eeab0af8484112e1b4cc0f3d541ec727f7c47b9b202da738af9dfd6c325"},
 )
+PHOTOS = (
+    Remote(
+        "devicefarmer-stf-device-db-1.4.0.tgz",
+        "69e91d2594802cd029ee7c7b4b253b9d0aa4797be3132a76ad3c0af8fd1bafef",
+        npm="@devicefarmer/stf-device-db@1.4.0",
+    ),
+)
 FEWREL = _below(
     "thunlp/FewRel/278a2315d2138810a379cd8d5718914dc56e2582/data",
     {
@@ -167,6 +174,15 @@ SOURCES = {
             CLINC,
             kind="texts",
             read_by="fsl.texts.intents",
+        ),
+        Source(
+            "phone-photos",
+            "an icon and a photo of each of 497 phones and tablets (STF device database)",
+            "CC BY-SA 4.0 (CyberAgent); fetched with npm, not passed on",
+            {"phones": 497, "with an icon and a photo of their own": 360},
+            PHOTOS,
+            kind="images",
+            read_by="fsl.photos.phones",
         ),
         Source(
             "simulated-characters",

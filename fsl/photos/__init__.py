@@ -1,0 +1,1 @@
+"""Phones told apart by their pictures."""

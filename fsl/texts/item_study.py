@@ -1,0 +1,163 @@
+"""What does an item's text tell of a new item, beyond its columns? The same learner with one-hot content, text, both.
+
+Item-cold, few reactions: RMSE on shops of ratings, HR@10 among the new items on amazon-phones. Knows learners and
+records; an encoder is given.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.sparse import csr_matrix, hstack
+
+from fsl.compare import against, summarise
+from fsl.content import content_words
+from fsl.data import Shop
+from fsl.evaluation import RULERS, evaluate
+from fsl.item_text import Encodes, item_texts, text_features, with_item_text
+from fsl.launches.study import before, judge_launches, new_items_of, paired, timed_item_tasks
+from fsl.learners.empirical_bayes import EmpiricalBayes
+from fsl.learners.new_item_baselines import FoldInNewItems
+from fsl.learners.new_items import ItemPosterior
+from fsl.learners.select import Selected
+from fsl.tasks import item_tasks, split_tasks
+
+WITHOUT, ONE_HOT, TEXT, BOTH = "no content", "one-hot", "text", "both"
+SHRINKAGES = (10.0, 50.0, 250.0)
+COLUMNS = [
+    "shop",
+    "metric",
+    "n_shots",
+    "content",
+    "value",
+    "low",
+    "high",
+    "minus one-hot",
+    "p (Holm)",
+]
+
+
+def item_text_study(
+    shop: Shop, encoder: Encodes, n_shots: Sequence[int] = (0, 3), seed: int = 0, **options
+) -> pd.DataFrame:
+    """EB+ (ratings) or the folded-in vectors (clicks) with each kind of content, and the paired differences.
+
+    Returns columns shop, metric, n_shots, content, value, low, high (95 %, over items), "minus one-hot" (difference
+    with its interval) and "p (Holm)". options: those of `rating_records` or `click_records`.
+    """
+    if shop.target is None:
+        records = click_records(shop, encoder, n_shots, seed=seed, **options)
+        return _clicks_told(shop.name, records)
+    records = rating_records(shop, encoder, n_shots, seed=seed, **options)
+    return _ratings_told(shop.name, records)
+
+
+def rating_records(
+    shop: Shop,
+    encoder: Encodes,
+    n_shots: Sequence[int] = (0, 3),
+    n_folds: int = 5,
+    n_draws: int = 3,
+    n_components: int = 32,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Item-cold, every item tested in one of the folds: records of `evaluate`, learners named by their content.
+
+    In each fold the components of the text and the learner are fitted on other items, and how far content is trusted
+    (SHRINKAGES) is chosen on validation items at the same numbers of shots.
+    """
+    frames = []
+    tasks = item_tasks(shop)
+    for fold in range(n_folds):
+        split = split_tasks(tasks, torch.Generator().manual_seed(seed), fold=fold)
+        fitted_on = np.isin(np.arange(len(tasks.subject_ids)), split.train.subjects.numpy())
+        for content in (WITHOUT, ONE_HOT, TEXT, BOTH):
+            kind = ONE_HOT if content == WITHOUT else content
+            train, validation, test = (
+                with_item_text(part, shop, encoder, fitted_on, kind, n_components) for part in split
+            )
+            learner = _learner(content != WITHOUT, n_shots, seed).fit(train, validation)
+            judged = evaluate(
+                {content: learner}, test, n_shots, seeds=range(n_draws), partition="item-cold",
+                metrics=("mse",),
+            )  # fmt: skip
+            is_ruler = judged["learner"].isin(RULERS)
+            frames.append(judged if content == WITHOUT else judged[~is_ruler])
+    return pd.concat(frames, ignore_index=True)
+
+
+def _learner(use_content: bool, n_shots: Sequence[int], seed: int) -> Selected:
+    """EB+ as in the verdict; without content it knows the users' table alone."""
+    made = [
+        EmpiricalBayes(4, subject_shrinkage=s if use_content else 1e9, n_steps=10, seed=seed)
+        for s in (SHRINKAGES if use_content else SHRINKAGES[:1])
+    ]
+    return Selected(made, tuple(n_shots), seed=seed, refit=True)
+
+
+def click_records(
+    shop: Shop,
+    encoder: Encodes,
+    n_shots: Sequence[int] = (0, 3),
+    start: str = "2014-01-01",
+    n_components: int = 64,
+    learned: bool = False,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """New items from `start` on, the launch protocol: which of them does a user take next? HR@10 among those out.
+
+    The learner is `FoldInNewItems`, settings chosen on the months before `start`; learned: `ItemPosterior` instead.
+    The text's components are those of the items seen before `start`.
+    """
+    tasks = timed_item_tasks(shop, seed)
+    past = before(tasks, pd.Timestamp(start).timestamp())
+    contents = contents_of(shop, tasks.subject_ids, encoder, past.sizes.numpy() > 0, n_components)
+    make = (lambda c: ItemPosterior(c, seed=seed)) if learned else FoldInNewItems
+    learners = {name: make(c).fit(past).follow(tasks) for name, c in contents.items()}
+    found = new_items_of(tasks, start)
+    return judge_launches(learners, tasks, found, n_shots, metrics=("hr@10",), seed=seed)
+
+
+def contents_of(
+    shop: Shop, ids: pd.Index, encoder: Encodes, fitted_on: np.ndarray, n_components: int
+) -> dict[str, csr_matrix]:
+    """Content name -> CSR [n_items, n_features], text weighing as much as the words do."""
+    words = content_words(shop, ids).astype(float)
+    text = text_features(encoder.encode(item_texts(shop, ids)), fitted_on, n_components)
+    text = csr_matrix(text * words[fitted_on].multiply(words[fitted_on]).sum(1).mean() ** 0.5)
+    nothing = csr_matrix((len(ids), 1))
+    both = csr_matrix(hstack([words, text]))
+    return {WITHOUT: nothing, ONE_HOT: words, TEXT: text, BOTH: both}
+
+
+def _ratings_told(shop: str, records: pd.DataFrame) -> pd.DataFrame:
+    rivals = [WITHOUT, TEXT, BOTH]
+    lines = []
+    values = summarise(records, "rmse").set_index(["learner", "n_shots"])
+    for k in sorted(records["n_shots"].unique()):
+        gaps = against(records, ONE_HOT, rivals, "rmse", k).set_index("learner")
+        for name in (WITHOUT, ONE_HOT, TEXT, BOTH, *RULERS):
+            line = values.loc[(name, k)]
+            lines.append(
+                [shop, "RMSE", k, name, line.value, line.low, line.high, *_gap(gaps, name)]
+            )
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _gap(gaps: pd.DataFrame, name: str) -> tuple[str, float]:
+    if name not in gaps.index:
+        return "", np.nan
+    one = gaps.loc[name]
+    return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]", one.p_holm
+
+
+def _clicks_told(shop: str, records: pd.DataFrame) -> pd.DataFrame:
+    lines = []
+    for k in sorted(records["n_shots"].unique()):
+        for name in (WITHOUT, ONE_HOT, TEXT, BOTH, "random", "oracle"):
+            value = paired(records, name, "", "hr@10", k)
+            gap = f"{paired(records, name, ONE_HOT, 'hr@10', k):+}"
+            told = gap if name in (WITHOUT, TEXT, BOTH) else ""
+            lines.append([shop, "HR@10", k, name, value.value, value.low, value.high, told, np.nan])
+    return pd.DataFrame(lines, columns=COLUMNS)
