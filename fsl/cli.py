@@ -1,4 +1,4 @@
-"""The commands: `fsl data`, `report`, `train`, `recommend`, `speed`. Dispatches; what runs imports what it wants."""
+"""The commands: `fsl data`, `report`, `train`, `recommend`, `answer`, `speed`. What runs is imported then."""
 
 import argparse
 import errno
@@ -49,6 +49,7 @@ def _run(argv: Sequence[str] | None) -> int:
     _add_data(commands)
     _add_report(commands)
     _add_recommending(commands)
+    _add_answer(commands)
     _add_speed(commands)
     args = parser.parse_args(argv)
     try:
@@ -80,6 +81,13 @@ def _add_recommending(commands) -> None:
     from fsl.recommending.cli import add_parsers
 
     add_parsers(commands)
+
+
+def _add_answer(commands) -> None:
+    """`fsl answer`."""
+    from fsl.texts.cli import add_parser
+
+    add_parser(commands)
 
 
 def _add_speed(commands) -> None:

@@ -61,7 +61,8 @@ def test_fetch(capsys, monkeypatch):
     assert code == 2
     assert err == (
         "fsl: no source is called 'phones-98', expected one of phones-99, amazon-phones, ml-100k, "
-        "simulated, omniglot, fewrel, simulated-characters (is it 'phones-99'?).\n"
+        "simulated, omniglot, fewrel, banking77, clinc150, phone-photos, simulated-characters "
+        "(is it 'phones-99'?).\n"
     )
     monkeypatch.setattr(fetch, "ORIGIN", "http://127.0.0.1:1")
     code, _, err = run(capsys, "fetch", "phones-99")

@@ -117,6 +117,18 @@ PRESETS: dict[str, Preset] = {
         full_minutes=3,
         needs_target=True,
     ),
+    "09_customer_service": Preset(
+        data=("banking77", "clinc150"),
+        report={"n_intents": 30, "shots": [1, 5, 10], "n_draws": 5},
+        quick={"n_intents": 10},
+        full={
+            "n_intents": 0,
+            "n_tuned": 5,
+            "with_practice": True,
+            "with_sentences": True,
+        },
+        full_minutes=60,
+    ),
     "10_distillation": Preset(
         data=("banking77",),
         report={"n_other": 3000, "n_words": 4000, "n_buckets": 8192},

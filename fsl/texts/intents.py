@@ -134,7 +134,7 @@ def _made(
     unknown = {
         part: Texts(list(texts), torch.full((len(texts),), -1)) for part, texts in outside.items()
     }
-    names = [intent.replace("_", " ").strip("? ") for intent in raw]
+    names = [intent.replace("_", " ").strip("? ").lower() for intent in raw]
     return Intents(source, names, made["train"], made["val"], made["test"], unknown, twins)
 
 

@@ -1,0 +1,62 @@
+"""Parts of a data set of intents: some of them for a quick run, with what a full data set has and a part may lack.
+
+Knows intents; embeds nothing.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from fsl.errors import InputError
+from fsl.texts.intents import Intents, Texts
+
+HELD_BACK, MOST_OUTSIDE = 10, 200  # validation texts of an intent; texts out of scope of a part
+
+
+def some_intents(intents: Intents, n: int, seed: int = 0) -> Intents:
+    """n of the intents at random, with all their texts, relabelled 0 … n − 1; all of them, as they are, if n is 0.
+
+    Where the data set has no validation part, HELD_BACK training texts of each intent become it. Where nothing is out
+    of scope, texts of the intents left out are: half of these intents for "val", half for "test". Raises InputError
+    for other n.
+    """
+    if not n:
+        return intents
+    if not 2 <= n <= len(intents):
+        have = f"{intents.source} has {len(intents)} intents"
+        raise InputError(f"{have}, expected 2 to as many, or 0 for all, got {n}.")
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(intents), generator=generator)
+    chosen, rest = order[:n].sort().values, order[n:]
+    parts = {name: _of(getattr(intents, name), chosen) for name in ("train", "validation", "test")}
+    if not parts["validation"].texts:
+        parts["train"], parts["validation"] = _held_back(parts["train"], generator)
+    outside = dict(intents.out_of_scope)
+    if not outside and len(rest) > 1:
+        pools = {"val": intents.train, "test": intents.test}
+        halves = zip(pools, rest.chunk(2), strict=True)
+        outside = {part: _outside(_of(pools[part], half), generator) for part, half in halves}
+    names = [intents.names[c] for c in chosen.tolist()]
+    return replace(intents, names=names, out_of_scope=outside, **parts)
+
+
+def _of(texts: Texts, classes: Tensor) -> Texts:
+    """The texts of these classes, relabelled by their places here."""
+    found = texts.labels[:, None] == classes
+    rows = found.any(1).nonzero()[:, 0]
+    return texts.take(rows)._replace(labels=found[rows].long().argmax(1))
+
+
+def _held_back(train: Texts, generator: torch.Generator) -> tuple[Texts, Texts]:
+    """What stays, and HELD_BACK texts of each intent, at random."""
+    lots = torch.randperm(len(train.texts), generator=generator)
+    back = [lots[train.labels[lots] == c][:HELD_BACK] for c in train.labels.unique()]
+    is_back = torch.zeros(len(lots), dtype=torch.bool)
+    is_back[torch.cat(back)] = True
+    return train.take((~is_back).nonzero()[:, 0]), train.take(is_back.nonzero()[:, 0])
+
+
+def _outside(texts: Texts, generator: torch.Generator) -> Texts:
+    rows = torch.randperm(len(texts.texts), generator=generator)[:MOST_OUTSIDE]
+    return Texts([texts.texts[row] for row in rows.tolist()], torch.full((len(rows),), -1))
