@@ -201,4 +201,8 @@ def test_presets_name_only_parameters_of_the_notebook_in_their_types(path):
 
 @every_notebook
 def test_as_committed_it_needs_no_network(path):
-    assert parameters(path).get("data", "simulated") in ("simulated", "simulated-characters")
+    assert parameters(path).get("data", "simulated") in (
+        "simulated",
+        "simulated-characters",
+        "simulated-intents",
+    )

@@ -216,7 +216,7 @@ SHOPS = "phones-99, amazon-phones, ml-100k, simulated"
 
 
 def test_names_and_options():
-    names = f"{SHOPS}, omniglot, fewrel, banking77, clinc150, phone-photos, simulated-characters"
+    names = f"{SHOPS}, omniglot, fewrel, banking77, clinc150, phone-photos, simulated-characters, simulated-intents"
     with pytest.raises(InputError) as caught:
         fsl.load("ml100k")
     said = f"no source is called 'ml100k', expected one of {names} (is it 'ml-100k'?)."
