@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fsl.data import Shop
-from fsl.episodes import draw_shots
+from fsl.episodes import Draw, draw_shots
 from fsl.errors import InputError
 from fsl.evaluation import COLUMNS
 from fsl.learners.catalogue import z_scored
@@ -28,8 +28,8 @@ from fsl.tasks import Tasks
 
 METRIC = "ndcg@10"
 RULERS = ("random", "oracle")
-POPULARITY = (0.1, 0.3, 1.0, 3.0)
-PERSONAL = (0.0, 0.1, 0.3, 1.0, 3.0)
+POPULARITY = (0.03, 0.1, 0.3, 1.0, 3.0)
+PERSONAL = (0.0, 0.03, 0.1, 0.3, 1.0)
 Weights = tuple[float, float, float]
 
 
@@ -98,8 +98,10 @@ def purchase_questions(
     judged = tasks.subset(new)
     end = float(tasks.times.max()) + 1 if end is None else end
     generator = torch.Generator().manual_seed(seed)
-    draw = draw_shots(judged, n_shots, 1, generator, "temporal", most)
-    starts = months(start, end)
+    draw = draw_shots(judged, n_shots, 1, generator, "temporal")
+    draw = within(judged, draw, start, end)
+    some = torch.randperm(len(draw.tasks), generator=generator)[:most].sort().values
+    draw, starts = Draw(*(x[some] for x in draw)), months(start, end)
     for begin, stop in pairwise([*starts[:-1:every], starts[-1]]):
         part = within(judged, draw, begin, min(stop, end))
         if not len(part.tasks):

@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from fsl.encoders.packages import require
-from fsl.learners.catalogue import z_scored
 
 
 def bm25(
@@ -42,14 +41,14 @@ def cosines(encoder, documents: Sequence[str], queries: Sequence[str]) -> Tensor
 
 
 class Odds(NamedTuple):
-    """How a text score tells that a document is what the query means: P(match) = σ(slope z + offset)."""
+    """How a text score tells that a document is what the query means: P(match) = σ(slope · score + offset)."""
 
     slope: float
     offset: float
 
 
 def fit_odds(text: Tensor, matches: Tensor) -> Odds:
-    """Logistic regression of whether a document matches, bool [n_queries, n_documents], on its z-scored text score.
+    """Logistic regression of whether a document matches, bool [n_queries, n_documents], on its text score.
 
     For queries whose intent is known: those of validation, never those that are judged. Raises ValueError where
     nothing, or everything, matches.
@@ -58,11 +57,10 @@ def fit_odds(text: Tensor, matches: Tensor) -> Odds:
 
     if matches.all() or not matches.any():
         raise ValueError("odds are fitted on queries that some documents match and some do not")
-    z = z_scored(text).flatten()[:, None].numpy()
-    fit = LogisticRegression(C=1e3).fit(z, matches.flatten().numpy())
+    fit = LogisticRegression(C=1e3).fit(text.flatten()[:, None].numpy(), matches.flatten().numpy())
     return Odds(float(fit.coef_[0, 0]), float(fit.intercept_[0]))
 
 
 def log_match(text: Tensor, odds: Odds) -> Tensor:
     """log P(match) of every document, [n, n_documents]: above some score it hardly rises, the rest is other reasons."""
-    return logsigmoid(odds.slope * z_scored(text) + odds.offset)
+    return logsigmoid(odds.slope * text + odds.offset)

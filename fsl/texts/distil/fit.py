@@ -1,6 +1,6 @@
 """From a teacher's vectors, or scores, of unlabelled texts to a student. Knows no label and no task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ _HELD_OUT, _MOST_HELD_OUT = 0.1, 1_000
 
 
 class Distilled(NamedTuple):
-    """A student, and how its shrinkage was chosen: shrinkage -> likeness to the teacher on held-out texts."""
+    """A student, and how its shrinkage was chosen: shrinkage -> likeness to the teacher, held out; {} for one alone."""
 
     student: StaticStudent
     likeness: Mapping[float, float]
@@ -62,11 +62,11 @@ def distil(
     x, y = words.matrix(texts), vectors @ axes
     prior = None if extra is None else _prior(words, texts, x, y, extra, axes)
     kept, held = _parts(len(texts), seed)
-    likeness = {}
-    for shrinkage in shrinkages:
-        tried = ridge(x[kept], y[kept], shrinkage, prior)
-        likeness[shrinkage] = geometry(_unit(x[held] @ tried), vectors[held])
-    best = max(likeness, key=likeness.get)
+
+    def like(shrinkage: float) -> float:
+        return geometry(_unit(x[held] @ ridge(x[kept], y[kept], shrinkage, prior)), vectors[held])
+
+    best, likeness = _best(shrinkages, like)
     table = torch.from_numpy(ridge(x, y, best, prior))
     return Distilled(StaticStudent(words, table), likeness)
 
@@ -89,12 +89,21 @@ def distil_scores(
     words = Words(words_of(texts), n_buckets, pair_weight)
     x, y = words.matrix(texts), (scores - scores.mean(1, keepdims=True)).astype(np.float32)
     kept, held = _parts(len(texts), seed)
-    agreement = {}
-    for shrinkage in shrinkages:
+
+    def agrees(shrinkage: float) -> float:
         said = x[held] @ ridge(x[kept], y[kept], shrinkage)
-        agreement[shrinkage] = float((said.argmax(1) == y[held].argmax(1)).mean())
-    best = max(agreement, key=agreement.get)
+        return float((said.argmax(1) == y[held].argmax(1)).mean())
+
+    best, agreement = _best(shrinkages, agrees)
     return Distilled(StaticStudent(words, torch.from_numpy(ridge(x, y, best))), agreement)
+
+
+def _best(shrinkages: Sequence[float], value: Callable[[float], float]):
+    """The shrinkage of the highest value, and all values; a single one is taken as it is, and none is worked out."""
+    if len(shrinkages) == 1:
+        return shrinkages[0], {}
+    values = {shrinkage: value(shrinkage) for shrinkage in shrinkages}
+    return max(values, key=values.get), values
 
 
 def _check(texts: Sequence[str], values: np.ndarray) -> None:
