@@ -201,6 +201,15 @@ SOURCES = {
             read_by="fsl.characters.simulated",
         ),
         Source(
+            "simulated-intents",
+            "questions to a phone shop that we wrote, a stand-in for banking77 without a network",
+            "MIT, as this project",
+            {"texts": 900, "intents": 20},
+            simulated=True,
+            kind="texts",
+            read_by="fsl.texts.simulated_intents",
+        ),
+        Source(
             "open-bandit",
             "what two policies of a fashion shop showed in a week, and the clicks (Open Bandit sample)",
             "Apache 2.0, as the package that carries it",

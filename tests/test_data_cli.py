@@ -55,14 +55,14 @@ def test_list_says_where(capsys, tmp_path, monkeypatch):
 
 
 def test_fetch(capsys, monkeypatch):
-    for name in ("simulated", "simulated-characters"):
+    for name in ("simulated", "simulated-characters", "simulated-intents"):
         assert run(capsys, "fetch", name)[:2] == (0, f"{name}: made on demand\n")
     code, _, err = run(capsys, "fetch", "simulated", "phones-98")
     assert code == 2
     assert err == (
         "fsl: no source is called 'phones-98', expected one of phones-99, amazon-phones, ml-100k, "
-        "simulated, omniglot, fewrel, banking77, clinc150, phone-photos, simulated-characters, open-bandit, "
-        "simulated-log (is it 'phones-99'?).\n"
+        "simulated, omniglot, fewrel, banking77, clinc150, phone-photos, simulated-characters, simulated-intents, "
+        "open-bandit, simulated-log (is it 'phones-99'?).\n"
     )
     monkeypatch.setattr(fetch, "ORIGIN", "http://127.0.0.1:1")
     code, _, err = run(capsys, "fetch", "phones-99")

@@ -217,8 +217,9 @@ SHOPS = "phones-99, amazon-phones, ml-100k, simulated"
 
 
 def test_names_and_options():
-    texts = "omniglot, fewrel, banking77, clinc150, phone-photos"
-    names = f"{SHOPS}, {texts}, simulated-characters, open-bandit, simulated-log"
+    others = "omniglot, fewrel, banking77, clinc150, phone-photos"
+    invented = "simulated-characters, simulated-intents, open-bandit, simulated-log"
+    names = f"{SHOPS}, {others}, {invented}"
     with pytest.raises(InputError) as caught:
         fsl.load("ml100k")
     said = f"no source is called 'ml100k', expected one of {names} (is it 'ml-100k'?)."

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from fsl.encoders import cache
 

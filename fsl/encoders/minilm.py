@@ -1,5 +1,6 @@
 """all-MiniLM-L6-v2 as sentence-transformers loads it, from the files of a package alone. The hub is never asked."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -14,7 +15,9 @@ def minilm():
     """The SentenceTransformer, on the CPU, in evaluation; one for the process, so do not change it."""
     require("minilm", "text", ("sentence-transformers", MINILM.distribution))
     folder = weights_file(MINILM).parent
-    from sentence_transformers import SentenceTransformer
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, without ipywidgets
+        from sentence_transformers import SentenceTransformer
 
     with _without_bars():
         return SentenceTransformer(str(folder), device="cpu", local_files_only=True).eval()

