@@ -1,6 +1,6 @@
 """Few-shot and meta-learning for a phone shop. Names are imported on first use, so that a bare import is quick."""
 
-from importlib import import_module
+from fsl.lazy import names_of
 
 _HOME = {
     "Shop": "data",
@@ -32,16 +32,4 @@ _HOME = {
     "load_model": "recommending.model_file",
     "InputError": "errors",
 }
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str):
-    if name not in _HOME:
-        raise AttributeError(f"module 'fsl' has no attribute {name!r}")
-    value = getattr(import_module(f"fsl.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = names_of("fsl", _HOME)

@@ -70,7 +70,8 @@ def evaluate(
     user or item behind the task, which intervals resample), task, metric, value. Raises ValueError for a taken name,
     an unknown metric or predictions that are not finite, and InputError where no task has enough behaviours.
     """
-    _check(learners, metrics, n_shots, seeds)
+    check_asked(learners, n_shots, seeds)
+    check_measures(metrics)
     if ALL in n_shots and (support != "random" or may_ask is not None):
         raise ValueError(
             "all else as support would look ahead, or at what is new: random support of all rows only"
@@ -124,14 +125,14 @@ def feasible(
     return possible, n_query
 
 
-def _check(learners, metrics, n_shots, seeds) -> None:
+def check_asked(learners, n_shots, seeds, rulers: Sequence[str] = RULERS) -> None:
+    """Raises InputError for shots or seeds that are no different whole numbers, ValueError for a ruler's name."""
     whole_numbers("n_shots", n_shots)
     whole_numbers("seeds", seeds)
-    if taken := set(learners) & set(RULERS):
+    if taken := set(learners) & set(rulers):
         raise ValueError(
-            f"the names {', '.join(RULERS)} are the evaluator's own, rename {', '.join(sorted(taken))}"
+            f"the names {', '.join(rulers)} are the evaluator's own, rename {', '.join(sorted(taken))}"
         )
-    check_measures(metrics)
 
 
 def whole_numbers(name: str, values: Sequence[int]) -> None:

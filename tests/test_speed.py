@@ -302,7 +302,7 @@ def test_the_way_from_a_table_to_an_episode_is_measured_in_a_fresh_process():
 
 
 def test_a_measured_process_that_falls_is_told(tmp_path):
-    from fsl.speed import tasks
+    from fsl.speed.memory import in_fresh_process
 
     with pytest.raises(RuntimeError, match="fell"):
-        tasks._in_fresh_process(str(tmp_path / "nothing"))
+        in_fresh_process("fsl.speed.tasks", str(tmp_path / "nothing"))

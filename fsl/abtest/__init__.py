@@ -4,7 +4,7 @@ Knows two columns of numbers and who was shown what; knows no learner but in `ab
 Names are imported on first use.
 """
 
-from importlib import import_module
+from fsl.lazy import names_of
 
 _HOME = {
     "Difference": "means",
@@ -24,16 +24,4 @@ _HOME = {
     "theta": "cuped",
     "trial_of": "trial",
 }
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str):
-    if name not in _HOME:
-        raise AttributeError(f"module 'fsl.abtest' has no attribute {name!r}")
-    value = getattr(import_module(f"fsl.abtest.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = names_of("fsl.abtest", _HOME)

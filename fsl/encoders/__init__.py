@@ -1,6 +1,6 @@
 """Pretrained encoders of texts and pictures, frozen, offline once installed (extras `text` and `image`)."""
 
-from importlib import import_module
+from fsl.lazy import names_of
 
 _HOME = {
     "FrozenEncoder": "frozen",
@@ -13,10 +13,4 @@ _HOME = {
     "TokenStates": "layers",
     "TopLayers": "layers",
 }
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str):
-    if name not in _HOME:
-        raise AttributeError(f"module 'fsl.encoders' has no attribute {name!r}")
-    return getattr(import_module(f"fsl.encoders.{_HOME[name]}"), name)
+__getattr__, __dir__, __all__ = names_of("fsl.encoders", _HOME)

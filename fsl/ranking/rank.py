@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fsl.episodes import Draw, draw_shots
 from fsl.errors import InputError
-from fsl.evaluation import predicted, records_of, whole_numbers
+from fsl.evaluation import check_asked, predicted, records_of
 from fsl.ranking.judge import METRICS, Judge, parsed
 from fsl.ranking.questions import Question, questions
 from fsl.tasks import Tasks
@@ -143,12 +143,7 @@ def _scores(learners, question: Question):
 
 
 def _check(learners, metrics, n_shots, seeds) -> None:
-    whole_numbers("n_shots", n_shots)
-    whole_numbers("seeds", seeds)
-    if taken := set(learners) & set(RULERS):
-        raise ValueError(
-            f"the names {', '.join(RULERS)} are the evaluator's own, rename {', '.join(sorted(taken))}"
-        )
+    check_asked(learners, n_shots, seeds, RULERS)
     if not metrics:
         raise ValueError("no metric is asked for")
     for metric in metrics:

@@ -24,14 +24,18 @@ def peaks(key: tuple[str, int], wanted: Wanted, threads: int) -> dict[int, dict[
     if not hasattr(os, "fork"):
         return {}
     asked = {"name": key[0], "n_steps": key[1], "threads": threads, "wanted": wanted}
+    found = in_fresh_process("fsl.speed.memory", asked)
+    return {int(n): peak for n, peak in found.items()}
+
+
+def in_fresh_process(module: str, task: object) -> dict:
+    """What the program `module` prints as JSON when it is given `task` as JSON; RuntimeError where it falls."""
     done = subprocess.run(
-        [sys.executable, "-m", "fsl.speed.memory"],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-m", module], input=json.dumps(task), capture_output=True, text=True
     )
-    return {int(n): found for n, found in json.loads(done.stdout).items()}
+    if done.returncode:
+        raise RuntimeError(f"the process that was to be measured fell: {done.stderr[-400:]}")
+    return json.loads(done.stdout)
 
 
 def peak_bytes() -> int:

@@ -9,7 +9,6 @@ folder's name from its input and prints one row; peak memory is of that whole pr
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fsl.speed.machine import about_machine
-from fsl.speed.memory import MIB, peak_bytes
+from fsl.speed.memory import MIB, in_fresh_process, peak_bytes
 from fsl.speed.table import headline
 
 SIZES = (100_000, 1_000_000, 5_000_000, 20_000_000)
@@ -35,7 +34,7 @@ def run(sizes: Sequence[int] = SIZES, tell: Callable[[str], None] = lambda line:
         tell(f"{n_rows:,} rows")
         with tempfile.TemporaryDirectory() as folder:
             invent(Path(folder), n_rows)
-            rows.append(_in_fresh_process(folder))
+            rows.append(in_fresh_process("fsl.speed.tasks", folder))
     peaks = {row["n_rows"]: row["peak_mib"] / 1024 for row in rows}
     bars = [
         {"n_rows": n, "at_most_gib": AT_MOST_GIB, "measured": gib, "met": gib <= AT_MOST_GIB}
@@ -66,18 +65,6 @@ def invent(folder: Path, n_rows: int, seed: int = 0) -> None:
         writer = writer or pq.ParquetWriter(folder / "interactions.parquet", table.schema)
         writer.write_table(table)
     writer.close()
-
-
-def _in_fresh_process(folder: str) -> dict:
-    done = subprocess.run(
-        [sys.executable, "-m", "fsl.speed.tasks"],
-        input=json.dumps(folder),
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(f"the process that was to be measured fell: {done.stderr[-400:]}")
-    return json.loads(done.stdout)
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ those that are written there would have told. Run as a program it reads its task
 
 import contextlib
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from collections.abc import Callable, Sequence
 from fsl.cold_start.estimates import GIB, PAGES, SECONDS
 from fsl.ranking.sizes import Size, linear
 from fsl.speed.machine import about_machine
-from fsl.speed.memory import peak_bytes
+from fsl.speed.memory import in_fresh_process, peak_bytes
 from fsl.speed.table import headline
 
 SHOPS = (
@@ -41,7 +40,9 @@ def run(
     for page in pages:
         for n_rows, n_users, n_items in shops:
             tell(f"{page}: {n_rows:,} rows, {n_users:,} users, {n_items:,} items")
-            row = _in_fresh_process({"page": page, "shop": [n_rows, n_users, n_items]})
+            row = in_fresh_process(
+                "fsl.speed.verdict", {"page": page, "shop": [n_rows, n_users, n_items]}
+            )
             size = Size(*row["size"])
             told = {
                 "told_seconds": linear(SECONDS[page], size),
@@ -95,18 +96,6 @@ def invented(n_rows: int, n_users: int, n_items: int, rated: bool, seed: int = 0
         {"item": np.arange(n_items), "kind": [f"k{n % 10}" for n in range(n_items)]}
     )
     return Shop(table, items=kinds)
-
-
-def _in_fresh_process(task: dict) -> dict:
-    done = subprocess.run(
-        [sys.executable, "-m", "fsl.speed.verdict"],
-        input=json.dumps(task),
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(f"the process that was to be measured fell: {done.stderr[-400:]}")
-    return json.loads(done.stdout)
 
 
 def main() -> None:
