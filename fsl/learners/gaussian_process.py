@@ -97,6 +97,14 @@ class PreferenceGP(Learner):
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
         return self.distribution(support, query_inputs).mean.to(support.targets.dtype)
 
+    def joint(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of a new subject's objects [n, m, 2] before any support: mean [n, m], covariance [n, m, m], noise."""
+        points = self.points(inputs)
+        a = self._whitened(points)
+        mean = self.middle + self.scale * (self.kernel.mean + self.white @ a)
+        covariance = self.scale.square() * (self.kernel(points, points, 1.0) - a.mT @ a)
+        return mean, covariance, self.scale.square() * self.kernel.noise
+
     def _posterior(self, support: Examples, query_inputs: Tensor) -> Predictive:
         kernel, noise, mask = self.kernel, self.kernel.noise, support.mask
         known, asked = self.points(support.inputs), self.points(query_inputs)

@@ -140,6 +140,20 @@ PRESETS: dict[str, Preset] = {
         full_minutes=3,
         needs_target=True,
     ),
+    "13_bandit": Preset(
+        data=("simulated", "ml-100k", "phones-99"),
+        report={"n_users": 2400, "n_updates": 200, "n_guides": 3},
+        full={
+            "n_users": 6000,
+            "n_folds_run": 5,
+            "n_seeds": 3,
+            "n_updates": 600,
+            "n_guides": 5,
+            "with_adapted": True,
+        },
+        full_minutes=20,
+        needs_target=True,
+    ),
 }
 DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)
 VERDICT_RUN: tuple[str, ...] = ("04_cold_start",)  # what a stranger's folder is for
