@@ -1,4 +1,4 @@
-"""The commands: `fsl data`, `report`, `train`, `recommend`, `speed`. Dispatches; what runs imports what it wants."""
+"""The commands: `fsl data`, `report`, `train`, `recommend`, `speed`, `guide`. Dispatches; what runs imports what it wants."""
 
 import argparse
 import errno
@@ -50,6 +50,7 @@ def _run(argv: Sequence[str] | None) -> int:
     _add_report(commands)
     _add_recommending(commands)
     _add_speed(commands)
+    _add_guide(commands)
     args = parser.parse_args(argv)
     try:
         return args.run(args)
@@ -87,6 +88,13 @@ def _add_speed(commands) -> None:
     from fsl.speed.cli import add_arguments
 
     add_arguments(commands.add_parser("speed", help="time a meta-step beside other libraries"))
+
+
+def _add_guide(commands) -> None:
+    """`fsl guide`."""
+    from fsl.guide.cli import add_arguments
+
+    add_arguments(commands.add_parser("guide", help="talk with a shopping guide"))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable
 from itertools import combinations
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from fsl.bandits.posterior import Belief

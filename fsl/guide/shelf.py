@@ -41,7 +41,7 @@ class Shelf:
 
     @classmethod
     def of_shop(cls, shop: Shop, seed: int = 0, n_factors: int = 4) -> "Shelf":
-        """The prior is learned from everybody who rated in the shop. Raises InputError: no ratings, fewer than 4 items."""
+        """The prior is learned from everybody who rated. Raises InputError without ratings, or for fewer than 4 items."""
         if shop.target is None:
             raise InputError(
                 f"{shop.name}: the guide needs a column rating or label, there is none."
@@ -82,7 +82,7 @@ def stranger(tasks: Tasks, seed: int = 0, n_factors: int = 4) -> Belief:
 
 
 def thirds(tasks: Tasks) -> tuple[float, float]:
-    """The two values that part the training ratings into thirds, half-way to the next whole number where they are equal."""
+    """The two values that part the training ratings into thirds; a little below and above where they are equal."""
     low, high = np.quantile(tasks.targets.double().numpy(), [1 / 3, 2 / 3])
     middle = (tasks.scale[1] - tasks.scale[0]) / 20
     return (
