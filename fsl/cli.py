@@ -1,4 +1,4 @@
-"""The commands: `fsl data`, `report`, `train`, `recommend`, `speed`, `guide`. Dispatches; what runs imports what it wants."""
+"""The commands: `fsl data`, `report`, `train`, `recommend`, `speed`, `guide`. Dispatches; what runs imports its own."""
 
 import argparse
 import errno

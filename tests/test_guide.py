@@ -151,9 +151,8 @@ def test_a_pair_teaches_what_the_probit_posterior_is(belief):
 def test_a_rating_teaches_what_the_bandits_step_does(belief):
     after = learned(belief, evidence(belief, rate(belief, 3), 2.5))
     other = belief.after(torch.tensor([3]), torch.tensor([2.5]))
-    assert torch.allclose(after.mean, other.mean) and torch.allclose(
-        after.covariance, other.covariance
-    )
+    assert torch.allclose(after.mean, other.mean)
+    assert torch.allclose(after.covariance, other.covariance)
 
 
 def test_what_the_prior_knows_nothing_of_is_worth_nothing(belief):
@@ -211,8 +210,10 @@ def test_numbers_in_any_digits(line, number):
 @pytest.mark.parametrize(
     ("line", "heard"),
     [
-        ("like 2", (2, "like", 2)), ("2 dislike", (2, "like", 0)), ("不喜欢 1", (1, "like", 0)), ("喜欢2", (2, "like", 2)),
-        ("3 10", (3, "points", 10)), ("一般 三", (3, "like", 1)), ("I don't like 2!", None), ("like", None), ("2", None),
+        ("like 2", (2, "like", 2)), ("2 dislike", (2, "like", 0)), ("不喜欢 1", (1, "like", 0)),
+        ("喜欢2", (2, "like", 2)),
+        ("3 10", (3, "points", 10)), ("一般 三", (3, "like", 1)), ("I don't like 2!", None), ("like", None),
+        ("2", None),
     ],
 )  # fmt: skip
 def test_reactions_in_both_languages(line, heard):
@@ -270,7 +271,8 @@ def test_nonsense_changes_nothing(shelf):
     ):
         turn = guide.hear(state, line)
         assert turn.state is state, line
-        assert "\x1b" not in turn.text and "\x00" not in turn.text
+        assert "\x1b" not in turn.text
+        assert "\x00" not in turn.text
 
 
 def test_everything_turned_down_is_no_dead_end():
@@ -297,7 +299,8 @@ def test_questions_run_out_politely(shelf):
     turn = guide.start()
     for _ in range(8):
         turn = guide.hear(turn.state, "3")
-    assert "no further question" in turn.text and "My three" in turn.text
+    assert "no further question" in turn.text
+    assert "My three" in turn.text
 
 
 def test_the_same_seed_gives_the_same_dialogue():
@@ -327,7 +330,8 @@ def test_a_replayed_person_answers_with_real_ratings_and_what_was_asked_is_no_ca
         found = asked_by(visit, chooser, (0, 2))
         assert found[0]["hit@3 of random picks"] == pytest.approx(1 - 4 / 20)  # 1 − C(4,3) / C(6,3)
         assert found[0]["regret of random picks"] == pytest.approx(5 - 20 / 6)
-        assert found[2]["regret"] >= 0 and found[2]["hit@3"] in (0, 1)
+        assert found[2]["regret"] >= 0
+        assert found[2]["hit@3"] in (0, 1)
     assert bool(visit.candidates.all()), "the visit itself is left alone"
     popular = asked_by(visit, CHOOSERS["popular"], (2,))[2]  # asks 5 and 4: 1, 5, 3, 2 are left
     assert popular["rating of random picks"] == pytest.approx(11 / 4)
@@ -335,7 +339,8 @@ def test_a_replayed_person_answers_with_real_ratings_and_what_was_asked_is_no_ca
 
 def test_an_oracle_prior_hits_and_halves_are_disjoint():
     may_ask, candidates = pools(HALVES, 9, 0, 5)
-    assert not (may_ask & candidates).any() and int(candidates.sum()) == 5
+    assert not (may_ask & candidates).any()
+    assert int(candidates.sum()) == 5
     assert pools(LEFT_OVER, 4, 0, 0)[0].all()
     with pytest.raises(ValueError, match="protocol must be"):
         pools("thirds", 4, 0, 0)

@@ -2,8 +2,8 @@
 
 import argparse
 
-GUIDE = """Talk with a shopping guide: a few questions, each the one whose answer is worth most to the final choice; then three
-phones with reasons; then it learns from what you say to them."""
+GUIDE = """Talk with a shopping guide: a few questions, each the one whose answer is worth most to the final choice; then
+three phones with reasons; then it learns from what you say to them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

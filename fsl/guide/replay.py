@@ -109,7 +109,7 @@ CHOOSERS: dict[str, Chooser] = {
 def asked_by(
     visit: Visit, chooser: Chooser, n_questions: Sequence[int], kind: str = RATE
 ) -> dict[int, dict[str, float]]:
-    """Number of questions -> `outcome`, for each of `n_questions`; a visit that runs out of questions stays as it is."""
+    """Number of questions -> `outcome`, for each of `n_questions`; without questions left, a visit stays as it is."""
     visit, done, found = replace(visit, candidates=visit.candidates.clone()), set(), {}
     for n in range(max(n_questions) + 1):
         if n in n_questions:

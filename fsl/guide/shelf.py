@@ -1,4 +1,4 @@
-"""What the guide knows before a customer comes: the phones, how popular they are, and a prior of tastes. From a shop."""
+"""What the guide knows before a customer comes: phones, their popularity, and a prior of tastes. From a shop."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,7 +41,7 @@ class Shelf:
 
     @classmethod
     def of_shop(cls, shop: Shop, seed: int = 0, n_factors: int = 4) -> "Shelf":
-        """The prior is learned from everybody who rated. Raises InputError without ratings, or for fewer than 4 items."""
+        """The prior is learned from everybody who rated. Raises InputError: no ratings, fewer than 4 items."""
         if shop.target is None:
             raise InputError(
                 f"{shop.name}: the guide needs a column rating or label, there is none."

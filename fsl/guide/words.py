@@ -64,7 +64,8 @@ WORDS: dict[str, dict[str, str]] = {
         "pair": "这两款您更想要哪一款：1. {first}{first_about}，还是 2. {second}{second_about}？"
         "请答 1 或 2，不清楚请说“跳过”。",
         "wish": "与别人相比，您希望“{column}”低一些还是高一些？1 低一些，2 和大家一样，3 高一些，不清楚请说“跳过”。",
-        "wish_value": "与别人相比，您对“{column} {value}”的喜好如何？1 少一些，2 和大家一样，3 多一些，不清楚请说“跳过”。",
+        "wish_value": "与别人相比，您对“{column} {value}”的喜好如何？"
+        "1 少一些，2 和大家一样，3 多一些，不清楚请说“跳过”。",
         "worth": "  [这个回答对选择的价值：{worth:.3f} 分]",
         "why": "因为您的回答预计能让首选好 {worth:.3f} 分。其他类型的问题：{others}。",
         "no_other": "没有",
