@@ -2,7 +2,7 @@
 
 import argparse
 
-GUIDE = """Talk with a shopping guide: a few questions, each the one whose answer is worth most to the final choice; then
+GUIDE = """Talk with a guide: a few questions, each the one whose answer is worth most to the final choice; then
 three phones with reasons; then it learns from what you say to them."""
 
 
