@@ -17,7 +17,7 @@ PROMPT = b"\n> "
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     where = tmp_path_factory.mktemp("shop")
-    shop = simulate_shop(n_users=40, n_items=12, seed=0)
+    shop, _ = simulate_shop(n_users=40, n_items=12, seed=0)
     shop.interactions.to_csv(where / "interactions.csv", index=False)
     shop.items.to_csv(where / "items.csv", index=False)
     return where
