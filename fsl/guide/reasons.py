@@ -20,7 +20,7 @@ def reasons_of(
     Every answer is a Gaussian observation base_k + u_k·w + ε_k, so with U its rows the shares are those of
     `LinearHead.adapted`: φ P Uᵀ (U P Uᵀ + Σ)⁻¹ (s − base − U m), one column per answer.
     """
-    n = start.base.shape[1]
+    n, places = start.base.shape[1], places.long()
     rows = [one.question for one in found]
     numbers = [[q.base for q in rows], [one.noise for one in found], [one.seen for one in found]]
     base, noise, seen = torch.tensor(numbers, dtype=torch.float64)
