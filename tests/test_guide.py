@@ -123,7 +123,7 @@ def test_worths_are_those_of_simulated_answers(belief):
     candidates = torch.arange(6)
     found = worths(belief, asked, candidates)
     rng = np.random.default_rng(0)
-    w = rng.multivariate_normal(belief.mean[0], belief.covariance[0], 3000)
+    w = rng.multivariate_normal(belief.mean[0], belief.covariance[0], 600)
     before = float(belief.expected().max())
     for one, worth in zip(asked, found.tolist(), strict=True):
         heard = one.base + w @ one.direction.numpy() + rng.normal(0, one.noise**0.5, len(w))
@@ -140,7 +140,7 @@ def test_a_pair_teaches_what_the_probit_posterior_is(belief):
     one = pair(belief, 0, 4)
     after = learned(belief, evidence(belief, one, 1))
     rng = np.random.default_rng(1)
-    w = rng.multivariate_normal(belief.mean[0], belief.covariance[0], 400_000)
+    w = rng.multivariate_normal(belief.mean[0], belief.covariance[0], 200_000)
     chance = norm.cdf((one.base + w @ one.direction.numpy()) / one.noise**0.5)
     mean = np.average(w, axis=0, weights=chance)
     assert np.allclose(after.mean[0], mean, atol=0.03)
