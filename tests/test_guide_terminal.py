@@ -35,7 +35,7 @@ class Terminal:
         os.close(side)
         self.said = b""
 
-    def until(self, wanted: bytes, seconds: float = 120) -> str:
+    def until(self, wanted: bytes, seconds: float = 600) -> str:
         """What is said up to `wanted`."""
         start, end = len(self.said), time.monotonic() + seconds
         while wanted not in self.said[start:]:
@@ -48,7 +48,7 @@ class Terminal:
         os.write(self.master, line if isinstance(line, bytes) else line.encode() + b"\n")
         return self.until(wanted)
 
-    def ended(self, seconds: float = 60) -> tuple[int, str]:
+    def ended(self, seconds: float = 600) -> tuple[int, str]:
         end = time.monotonic() + seconds
         while self._read(end - time.monotonic()):
             pass
@@ -142,7 +142,7 @@ def test_the_same_seed_is_the_same_conversation_byte_for_byte(folder):
     command = [sys.executable, "-m", "fsl.cli", "guide", "--data", str(folder), "--seed", "3"]
     typed = b"2\nskip\n1\nlike 1\nmore\n1\nback\n" + b"x" * 30_000 + b"\n\xff\n3 5\n"
     runs = [
-        subprocess.run(command, input=typed, capture_output=True, timeout=300) for _ in range(2)
+        subprocess.run(command, input=typed, capture_output=True, timeout=900) for _ in range(2)
     ]
     assert runs[0].returncode == 0, runs[0].stderr
     assert runs[0].stdout == runs[1].stdout
@@ -155,7 +155,7 @@ def test_bad_options_are_one_sentence(folder):
         (["--questions", "-1"], b"--questions -1, --seed 0: expected whole numbers, 0 or above."),
     ):
         command = [sys.executable, "-m", "fsl.cli", "guide", "--data", str(folder), *option]
-        run = subprocess.run(command, capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
+        run = subprocess.run(command, capture_output=True, timeout=900, stdin=subprocess.DEVNULL)
         assert run.returncode == 2
         assert said in run.stderr
         assert b"Traceback" not in run.stderr
