@@ -1,4 +1,4 @@
-"""The commands, each a room's own: `fsl data`, `report`, `train`, `recommend`, `answer`, `abtest`, `speed`."""
+"""The commands, each a room's own: `fsl data`, `report`, `train`, `recommend`, `answer`, `abtest`, `guide`, `speed`."""
 
 import argparse
 import errno
@@ -10,7 +10,7 @@ from typing import TextIO
 
 from fsl.errors import InputError
 
-ROOMS = ("reading", "reporting", "recommending", "texts", "abtest", "speed")
+ROOMS = ("reading", "reporting", "recommending", "texts", "abtest", "guide", "speed")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

@@ -190,6 +190,13 @@ PRESETS: dict[str, Preset] = {
         report={"n_logs": 500, "rounds": [250, 1000, 2500], "n_draws": 100_000},
     ),
     "15_ab_test": Preset(report={"n_users": 6000}),
+    "16_guide": Preset(
+        data=("simulated", "phones-99"),
+        report={"n_folds": 3, "max_people": 60, "max_items": 30},
+        full={"n_folds": 10, "max_people": 10_000, "max_items": 40, "n_draws": 5},
+        full_minutes=20,
+        needs_target=True,
+    ),
 }
 DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)
 VERDICT_RUN: tuple[str, ...] = ("04_cold_start",)  # what a stranger's folder is for
