@@ -11,7 +11,7 @@ from fsl.reading.readers import WHEEL, read_amazon, read_movielens, read_phones
 
 @dataclass(frozen=True)
 class Source:
-    """A data set by name. size: how many of what, as it is read. kind: "shop", "images", "texts" or "logs".
+    """A data set by name. size: how many of what, as it is read. kind: "shop", "images", "photos", "texts" or "logs".
 
     read: a shop's files by name -> Shop; None of what is made on demand or is no shop.
     read_by: the module that reads, or makes, what is no shop.
@@ -188,7 +188,7 @@ SOURCES = {
             "CC BY-SA 4.0 (CyberAgent); fetched with npm, not passed on",
             {"phones": 497, "with an icon and a photo of their own": 360},
             PHOTOS,
-            kind="images",
+            kind="photos",
             read_by="fsl.photos.phones",
         ),
         Source(

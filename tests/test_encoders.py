@@ -256,7 +256,7 @@ def test_the_pins_are_those_of_pyproject():
     extras = tomllib.loads(file.read_text("utf-8"))["project"]["optional-dependencies"]
     for extra, needs in packages.EXTRAS.items():
         assert extras[extra] == [f"{name}{version}" for name, version in needs.items()]
-    assert extras["test"][0] == "fsl[text,image]"
+    assert extras["test"][0] == "fsl[text,image,interaction]"
 
 
 OFFLINE = """

@@ -283,7 +283,7 @@ def test_invented_characters_need_no_file_and_are_no_shop(web):
 def test_every_source_says_what_it_is():
     for name, source in sources.SOURCES.items():
         assert source.name == name
-        assert source.kind in ("shop", "images", "texts", "logs")
+        assert source.kind in ("shop", "images", "photos", "texts", "logs")
         assert (source.read is not None) == (source.kind == "shop" and not source.simulated)
         assert (source.kind != "shop") == bool(source.read_by)
         assert source.size
