@@ -63,7 +63,7 @@ PRESETS: dict[str, Preset] = {
             "n_iterations": 200,
             "people_folds": 10,
         },
-        full_minutes=180,
+        full_minutes=240,
         needs_target=True,
     ),
     "04b_without_ratings": Preset(
