@@ -1,6 +1,11 @@
 """A shopping guide: asks what is worth asking, shows three with reasons, learns from the reaction."""
 
-from fsl.guide.conversation import Guide, Turn, dialogue
-from fsl.guide.shelf import Shelf
+from fsl.lazy import names_of
 
-__all__ = ["Guide", "Shelf", "Turn", "dialogue"]
+_HOME = {
+    "Guide": "conversation",
+    "Shelf": "shelf",
+    "Turn": "conversation",
+    "dialogue": "conversation",
+}
+__getattr__, __dir__, __all__ = names_of("fsl.guide", _HOME)
