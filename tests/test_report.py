@@ -135,7 +135,9 @@ def test_every_notebook_has_its_files_and_the_worst_decides_the_exit_code(made):
     assert lines[-1].endswith("index.html")
     assert lines[1].endswith("12_fails--simulated.html: ZeroDivisionError: division by zero")
     fallen = done.stderr.split("Traceback (most recent call last)")[1:]
-    assert [one for one in fallen if "/fsl/" in one] == []  # a dying kernel's own last words are not ours
+    assert [
+        one for one in fallen if "/fsl/" in one
+    ] == []  # a dying kernel's own last words are not ours
     assert "11_good--simulated: done, 6/6 cells" in done.stderr
     assert "\r" not in done.stderr, "no bar in a log"
 
