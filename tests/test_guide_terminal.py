@@ -116,7 +116,7 @@ def test_a_difficult_customer(terminal):
     os.write(guide.master, b"done\n")
     code, said = guide.ended()
     assert code == 0
-    assert f"From {3 if 'from 3' in liked else 4} answers" in said
+    assert "From 3 answers" in said
     assert "Traceback" not in said
     assert "Error" not in said
 

@@ -134,10 +134,7 @@ def test_every_notebook_has_its_files_and_the_worst_decides_the_exit_code(made):
     assert [line.split()[0] for line in lines] == ["ok", "failed", "ok", "failed", "Open"]
     assert lines[-1].endswith("index.html")
     assert lines[1].endswith("12_fails--simulated.html: ZeroDivisionError: division by zero")
-    fallen = done.stderr.split("Traceback (most recent call last)")[1:]
-    assert [
-        one for one in fallen if "/fsl/" in one
-    ] == []  # a dying kernel's own last words are not ours
+    assert "Traceback" not in done.stderr, done.stderr
     assert "11_good--simulated: done, 6/6 cells" in done.stderr
     assert "\r" not in done.stderr, "no bar in a log"
 
@@ -799,7 +796,7 @@ def test_stopped_or_killed_the_earlier_report_is_whole_and_no_kernel_stays(
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
     until(lambda: sign.exists() and sign.read_text())
     process.send_signal(stop)
-    said = process.communicate(timeout=90)[1]
+    said = process.communicate(timeout=20)[1]
     assert process.returncode == code
     assert "Traceback" not in said
     assert ("the earlier report is as it was" in said) == (stop != signal.SIGKILL)
@@ -810,7 +807,7 @@ def test_stopped_or_killed_the_earlier_report_is_whole_and_no_kernel_stays(
         assert list(stage.iterdir()) == [], "what the killed run left is cleared"
 
 
-def until(condition, seconds: float = 90.0) -> None:
+def until(condition, seconds: float = 15.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
