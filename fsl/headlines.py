@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 MIME = "application/vnd.fsl.headline+json"
@@ -9,24 +10,35 @@ MIME = "application/vnd.fsl.headline+json"
 
 @dataclass(frozen=True)
 class Headline:
-    """A message in one sentence and its number with a 95 % interval, in `unit`; shown as text in a notebook."""
+    """A message in one sentence and its number with a 95 % interval, in `unit`; shown as text in a notebook.
+
+    words: what more is to be read at the top of the report's page, a paragraph each.
+    """
 
     message: str
     value: float
     low: float
     high: float
     unit: str
+    words: tuple[str, ...] = ()
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return {"text/plain": str(self), MIME: asdict(self)}
+        record = asdict(self)
+        if not self.words:
+            del record["words"]
+        return {"text/plain": str(self), MIME: record}
 
     def __str__(self) -> str:
         value, low, high = rounded(self.value, self.low, self.high, self.message)
         return f"{self.message} {value} {self.unit} (95 % interval {low} to {high})"
 
 
-def headline(message: str, value: float, low: float, high: float, unit: str) -> Headline:
+def headline(
+    message: str, value: float, low: float, high: float, unit: str, words: Iterable[object] = ()
+) -> Headline:
     """The last line of a notebook's key result: `headline("MAML's error at K = 5:", .8, .7, .9, "stars")`.
+
+    words: paragraphs that a page shows below the number, in their `str` form.
 
     Raises ValueError when a number is not finite, so that the cell fails where its reader sees it.
     """
@@ -34,7 +46,7 @@ def headline(message: str, value: float, low: float, high: float, unit: str) -> 
     wrong = [f"{name} {number}" for name, number in numbers.items() if not math.isfinite(number)]
     if wrong:
         raise ValueError(f"a headline wants finite numbers, not {', '.join(wrong)} ({message})")
-    return Headline(message, **numbers, unit=unit)
+    return Headline(message, **numbers, unit=unit, words=tuple(map(str, words)))
 
 
 def rounded(

@@ -352,6 +352,22 @@ def test_parameters_are_a_table_and_not_code():
     assert "7777" not in parsed.text
 
 
+def test_the_words_of_a_headline_stand_at_the_top_of_the_page_alone(tmp_path):
+    words = ["New users: use EB+.", HOSTILE[0]]
+    number = headline("Lower by", -0.09, -0.11, -0.08, "stars", words=words)
+    data = number._repr_mimebundle_()
+    head = page.headline_of(notebook(cell(v4.new_output("display_data", data=data))))
+    assert head["words"] == words
+    shown = made(headline=head)
+    top, rest = shown.split("</section>", 1)
+    assert "New users: use EB+." in top and "New users: use EB+." not in rest
+    assert HOSTILE[0] not in shown, "words are text, never markup"
+    put(tmp_path, headline=head)
+    assert "New users: use EB+." not in index.build([tmp_path])
+    without = headline("Lower by", -0.09, -0.11, -0.08, "stars")
+    assert "words" not in without._repr_mimebundle_()[MIME]
+
+
 def test_the_headline_is_the_last_one_and_bad_numbers_are_no_numbers():
     first, last = headline("A", 1, 0, 2, "stars"), Headline("B", float("nan"), 0.0, 2.0, "stars")
     outputs = [

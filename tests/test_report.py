@@ -584,6 +584,28 @@ def test_images_go_to_notebooks_about_images_and_shops_to_the_others(notebooks, 
         stems(data=["simulated"])
 
 
+@pytest.mark.parametrize(
+    "missing, brief", [((), ["phones-99"]), (("phones-99",), ["phones-99", "simulated"])]
+)
+def test_a_report_of_everything_takes_the_first_data_that_can_be_had(
+    notebooks, monkeypatch, missing, brief
+):
+    monkeypatch.setattr(plan, "DEFAULT_RUN", ("11_good",))
+    monkeypatch.setitem(plan.PRESETS, "11_good", Preset(data=("phones-99", "simulated")))
+
+    def data(name):
+        return inputs.Data(name, name, False, missing="no network" if name in missing else None)
+
+    monkeypatch.setattr(matching, "from_name", data)
+
+    def labels(*names, every=False) -> list[str]:
+        jobs = plan.plan(plan.Request(names, every=every), notebooks)
+        return [job.data.label for job in jobs if job.notebook.stem == "11_good"]
+
+    assert labels() == brief, "what cannot be had stays, as a row that says so"
+    assert labels("11") == labels(every=True) == ["phones-99", "simulated"]
+
+
 def test_a_preset_makes_a_notebook_one_about_images(notebooks, monkeypatch):
     """Its own default may be a shop: the preset's data decide, as they decide what it is run on."""
     monkeypatch.setitem(plan.PRESETS, "11_good", Preset(data=("simulated-characters",)))

@@ -11,8 +11,8 @@ STOPPED = 130
 
 DESCRIPTION = """Run notebooks and leave pages that anyone can read: NAME--DATA.html, .ipynb, .json
 (and .parquet, the per-task records) and an index.html, in reports/ or DIR. Without NOTEBOOK
-those of the main story are run, each on the data it is about. Until the whole run is done the
-earlier report stays as it is."""
+all are run, each on the first of its data that can be had; a NOTEBOOK that is named, or --all,
+on every one of its data. Until the whole run is done the earlier report stays as it is."""
 
 
 def add_parser(commands) -> None:
@@ -64,7 +64,12 @@ def add_parser(commands) -> None:
         help="where the report goes; default: reports/ of the clone",
     )
     add("--no-input", action="store_true", help="pages for readers, without code")
-    add("--all", action="store_true", dest="every", help="every notebook in the folder")
+    add(
+        "--all",
+        action="store_true",
+        dest="every",
+        help="every notebook in the folder, on all of its data",
+    )
     add_read_options(parser)
     parser.set_defaults(run=run)
 

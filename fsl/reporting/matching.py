@@ -1,6 +1,6 @@
 """Which data go to which notebook: those asked for, else its own; each to its own kind."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fsl.cold_start.estimates import PAGES
 from fsl.errors import InputError
@@ -16,6 +16,15 @@ def kind_wanted(name: str, known: Mapping[str, Parameter]) -> str:
 
 def _own(name: str, known: Mapping[str, Parameter]) -> tuple[str, ...]:
     return PRESETS.get(name, Preset()).data or (str(known["data"].default),)
+
+
+def _own_data(sources: Iterable[str], brief: bool) -> Iterator[Data]:
+    """A notebook's own data, looked for one after another; `brief` stops at the first that can be had."""
+    for source in sources:
+        found = from_name(source)
+        yield found
+        if brief and not found.missing:
+            return
 
 
 def data_asked(
@@ -107,16 +116,19 @@ def data_of(
     known: Mapping[str, Parameter],
     asked: Sequence[Data],
     explicit: Sequence[str] | None = None,
+    *,
+    brief: bool = False,
 ) -> list[Data | None]:
     """One notebook's data: those asked for that are of its kind, else its own; None where it takes none.
 
+    brief: of its own, the first that can be had, and those before it that cannot, so that a report says so.
     explicit: the notebooks chosen by name (None: all). One of them that cannot do without a target, and that nothing
     stands in for, is refused by an InputError for a shop that has none; others leave such a shop out.
     """
     if "data" not in known:
         return [] if asked else [None]
     kind = kind_wanted(name, known)
-    own = [] if asked else [from_name(source) for source in _own(name, known)]
+    own = [] if asked else list(_own_data(_own(name, known), brief))
     chosen = [item for item in asked if item.kind == kind] or own
     if asked and explicit is not None and _waits(name, explicit):
         first = PRESETS[name].stands_in_for

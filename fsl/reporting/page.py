@@ -86,10 +86,12 @@ def headline_of(notebook) -> dict | None:
         name: n if isinstance(n, (int, float)) and abs(n) < float("inf") else None
         for name, n in numbers.items()
     }
+    words = [str(paragraph) for paragraph in found[-1].get("words", ())]
     return {
         "message": str(found[-1].get("message", "")),
         "unit": str(found[-1].get("unit", "")),
         **proper,
+        **({"words": words} if words else {}),
     }
 
 

@@ -107,9 +107,10 @@ def plan(request: Request, folder: Path) -> list[Job]:
     names = with_stand_ins([path.stem for path, *_ in read], asked, explicit)
     read = [_read(folder / f"{name}.ipynb") for name in names]
     givens = [_values(request, path.stem, known, texts) for path, _, known in read]
+    brief = not (request.notebooks or request.every)
     jobs = []
     for (path, title, known), given in zip(read, givens, strict=True):
-        for data in data_of(path.stem, known, asked, explicit):
+        for data in data_of(path.stem, known, asked, explicit, brief=brief):
             jobs.append(_job(path, title, known, given, data, request))
     if not jobs:
         raise InputError("none of the chosen notebooks takes data, so --data has nothing to do")

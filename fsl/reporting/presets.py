@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 class Preset:
     """One notebook's row. `data` are sources by name; parameters change the notebook's own defaults.
 
+    The report of everything runs it on the first of its data that can be had, `--all` or its name on each of them.
+
     `full` comes on top of `report`; without it the notebook has no full size. `full_minutes`: about how long that runs
     on one core. The data are of one kind, and so are those it can be given.
     `needs_target`: the notebook cannot do without a `rating` or `label` column. `stands_in_for`: one that
@@ -35,21 +37,23 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "01_episodes": Preset(
-        data=("simulated", "phones-99"), report={"n_draws": 20}, needs_target=True
+        data=("phones-99", "simulated"), report={"n_draws": 20}, needs_target=True
     ),
     "02_siamese": Preset(
-        data=("simulated", "phones-99"), report={"n_steps": 400}, needs_target=True
+        data=("phones-99", "simulated"), report={"n_steps": 400}, needs_target=True
     ),
     "03_maml": Preset(
         data=("simulated",),
-        report={"n_iterations": 5000, "n_shop_iterations": 200, "meta_batches": "1,8,32,128,512"},
-        quick={"n_iterations": 600, "meta_batches": "1,32"},
+        report={"n_iterations": 1500, "n_shop_iterations": 100, "meta_batches": "1,8,32,128"},
+        quick={"n_iterations": 400, "n_shop_iterations": 20, "meta_batches": "1,32"},
+        full={"n_iterations": 5000, "n_shop_iterations": 200, "meta_batches": "1,8,32,128,512"},
+        full_minutes=3,
         needs_target=True,
     ),
     "04_cold_start": Preset(
         data=("ml-100k", "phones-99"),
         report={"n_iterations": 100, "catalogue": "short"},
-        quick={"partitions": ["user-cold"]},
+        quick={"partitions": ["user-cold"], "max_tasks": 300},
         full={
             "partitions": ["user-cold", "item-cold", "both-cold"],
             "first_known": ["user-cold"],
@@ -87,13 +91,15 @@ PRESETS: dict[str, Preset] = {
     "05_metric_learners": Preset(
         data=("omniglot",),
         report={
-            "width": 64,
-            "n_iterations": 80,
-            "methods": ["Siamese", "Matching", "Prototypical", "Relation", "ridge head"],
-            "best_iterations": 400,
-            "with_sentences": True,
+            "width": 32,
+            "n_iterations": 60,
+            "methods": ["Siamese", "Matching", "Prototypical", "ridge head"],
+            "best_iterations": 100,
         },
+        quick={"n_iterations": 20, "best_iterations": 10},
         full={
+            "width": 64,
+            "with_sentences": True,
             "n_sets": 2,
             "methods": [
                 "Siamese",
@@ -114,15 +120,21 @@ PRESETS: dict[str, Preset] = {
     ),
     "06_fast_adaptation": Preset(
         data=("ml-100k",),
-        report={"n_iterations": 1000, "n_folds": 5, "n_shop_iterations": 200},
-        quick={"n_iterations": 100},
-        full={"n_iterations": 38_000, "meta_lr": 0.001},
+        report={"n_iterations": 300, "n_folds": 2, "n_shop_iterations": 60},
+        quick={"n_iterations": 60, "n_waves": 300, "n_shop_iterations": 20},
+        full={
+            "n_iterations": 38_000,
+            "meta_lr": 0.001,
+            "n_folds": 5,
+            "n_shop_iterations": 200,
+        },
         full_minutes=12,
         needs_target=True,
     ),
     "07_how_metrics_fool": Preset(
         data=("ml-100k",),
         report={"n_shots": 10},
+        quick={"n_parts": 2},
         full={
             "n_folds": 5,
             "n_draws": 3,
@@ -135,7 +147,7 @@ PRESETS: dict[str, Preset] = {
         needs_target=True,
     ),
     "08_new_phone": Preset(
-        data=("simulated", "ml-100k"),
+        data=("ml-100k", "simulated"),
         full={"launches": "amazon-phones"},
         full_minutes=3,
         needs_target=True,
