@@ -31,10 +31,13 @@ from fsl.bandits.drift import (
     turns_to_recover,
 )
 from fsl.bandits.play import compete, play
+from fsl.bandits.practice import guided_rewards, policy_gradient_loss, train_guide
 from fsl.bandits.priors import ALPaCAPrior
-from fsl.bandits.recurrent import Rollout, drawn, guided_rewards, policy_gradient_loss, train_guide
+from fsl.bandits.recurrent import Rollout, drawn
+from fsl.bandits.roster import priors
 from fsl.bandits.rounds import ReplayRounds
-from fsl.bandits.study import contenders, priors, replay_settings, shop_setting, tuned
+from fsl.bandits.settings import replay_settings, shop_setting
+from fsl.bandits.study import contenders, tuned
 from fsl.bandits.verdict import gains, gains_table, regret_saved
 from fsl.environment import Visits
 from fsl.episodes import Examples
