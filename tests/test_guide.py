@@ -12,6 +12,7 @@ from scipy.integrate import quad
 from scipy.stats import norm, truncnorm
 
 from fsl.bandits.posterior import Belief
+from fsl.compare import paired_difference
 from fsl.data import Shop
 from fsl.errors import InputError
 from fsl.guide import Guide, Shelf, dialogue, hearing
@@ -380,10 +381,17 @@ def test_whether_choosing_helps_is_said_as_counted():
     ]
     records = pd.DataFrame(rows).assign(partition="p", seed=0)
     records["group"] = records["task"]
-    (told,) = does_it_help(records, (0, 1, 2, 3, 5, 9), rivals=["random"])
-    assert told == "p: choosing, against random questions, helps after 2 and 3 and harms after 5."
-    (told,) = does_it_help(records, (1,), rivals=["random"])
-    assert told == "p: choosing, against random questions, makes no sure difference after 1."
+    hits, regret_gaps = (
+        pd.DataFrame({f"{k} asked": {("p", "random"): paired_difference(records, "chosen", "random", metric, k)}
+                      for k in regrets}) for metric in ("hit@3", "regret")
+    )  # fmt: skip
+    assert does_it_help(hits, regret_gaps) == [
+        "p: choosing, against random questions, helps after 2 and 3 and harms after 5."
+    ]
+    first = ["1 asked"]
+    assert does_it_help(hits[first], regret_gaps[first]) == [
+        "p: choosing, against random questions, makes no sure difference after 1."
+    ]
 
 
 def test_an_oracle_prior_hits_and_halves_are_disjoint():
@@ -419,9 +427,9 @@ def test_the_study_is_paired_by_person_and_repeats_itself():
     assert same.dropna().nunique(axis=1).eq(1).all(), "before any question all are equal"
     table = gains(records, "regret", (1, 2))
     assert table.shape == (12, 2)
-    told = does_it_help(records, (0, 1, 2))
+    told = does_it_help(gains(records, "hit@3", (1, 2)), table)
     assert len(told) == 8
-    assert told[0].startswith("left over, rate: choosing, against random questions, ")
+    assert told[0].startswith("left over, rate: choosing, against popular questions, ")
     with pytest.raises(InputError, match="people rated 200 items"):
         guide_study(shop, n_questions=(100,))
 

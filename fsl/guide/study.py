@@ -157,39 +157,37 @@ def asked_in(records: pd.DataFrame, n_questions: Sequence[int]) -> list[int]:
 
 
 def does_it_help(
-    records: pd.DataFrame, n_questions: Sequence[int], rivals: Sequence[str] = ("random", "popular")
+    hits: pd.DataFrame, regrets: pd.DataFrame, rivals: Sequence[str] = ("random", "popular")
 ) -> list[str]:
-    """The answer in sentences, one per partition and rival: after which numbers of questions 0 is left out, and where.
+    """The answer in sentences, one per partition and rival, from the `gains` in hit@3 and in regret.
 
-    Not adjusted for their number: of twenty comparisons of nothing one would leave 0 out.
+    After which numbers of questions does one of the two leave 0 out, and on which side? Not adjusted for their number:
+    of twenty comparisons of nothing one would leave 0 out.
     """
     told = []
-    for partition, part in records.groupby("partition", sort=False):
-        asked = asked_in(part, n_questions)
-        for rival in rivals:
-            hits, regrets = (
-                [paired_difference(part, "chosen", rival, metric, k) for k in asked]
-                for metric in ("hit@3", "regret")
-            )
-            better = [
-                k for k, h, r in zip(asked, hits, regrets, strict=True) if h.low > 0 or r.high < 0
-            ]
-            worse = [
-                k for k, h, r in zip(asked, hits, regrets, strict=True) if h.high < 0 or r.low > 0
-            ]
+    for partition, rival in hits.index:
+        if rival in rivals:
+            pairs = zip(hits.loc[(partition, rival)], regrets.loc[(partition, rival)], strict=True)
+            gaps = {
+                k.split()[0]: pair
+                for k, pair in zip(hits, pairs, strict=True)
+                if isinstance(pair[0], Interval)
+            }
+            better = [k for k, (hit, regret) in gaps.items() if hit.low > 0 or regret.high < 0]
+            worse = [k for k, (hit, regret) in gaps.items() if hit.high < 0 or regret.low > 0]
             found = _after("helps", better) + _after("harms", worse)
-            said = " and ".join(found) or f"makes no sure difference after {_listed(asked)}"
+            said = " and ".join(found) or f"makes no sure difference after {_listed([*gaps])}"
             told.append(f"{partition}: choosing, against {rival} questions, {said}.")
     return told
 
 
-def _after(verb: str, counts: Sequence[int]) -> list[str]:
+def _after(verb: str, counts: Sequence[str]) -> list[str]:
     return [f"{verb} after {_listed(counts)}"] if counts else []
 
 
-def _listed(counts: Sequence[int]) -> str:
+def _listed(counts: Sequence[str]) -> str:
     """ "1, 2 and 5"."""
-    *most, last = map(str, counts)
+    *most, last = counts
     return f"{', '.join(most)} and {last}" if most else last
 
 
