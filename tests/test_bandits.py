@@ -22,6 +22,7 @@ from fsl.bandits import (
     Thompson,
 )
 from fsl.bandits.adapted import Adapted
+from fsl.bandits.arrivals import arrival_table
 from fsl.bandits.by_scene import by_scene, scene_of_subject
 from fsl.bandits.drift import (
     first_shown,
@@ -375,6 +376,22 @@ def test_a_stream_changes_when_it_should(setting, policies):
     assert np.array_equal(
         kept, stream_regret(UCB(policies["ucb"].prior, curious=True), arriving, 5)[0]
     )
+
+
+def test_doubt_brings_a_new_phone_forward(setting, policies):
+    new = torch.arange(25) % 6 == 0
+    arriving = phone_arrives(setting.test["ecommerce"], new, 3)
+    table = arrival_table(policies["ucb"].prior, arriving, 12, widths=(0.0, 100.0))
+    assert list(table.index) == ["usual, width 1", "with doubt, width 100"]
+    assert arriving.highest == 5, "the stream itself is left alone"
+    who = new[arriving.after.argmax(1)].numpy()
+    usual = stream_regret(UCB(policies["ucb"].prior), arriving, 12)[1]
+    first = table["turns, stars end at 5"]
+    assert first["usual, width 1"].value == pytest.approx(first_shown(usual, 3)[who].mean())
+    free = replace(arriving, highest=np.inf)
+    places = free.worth().argmax(1)
+    free.start()
+    assert free.play(places).signal.max() > 5
 
 
 def test_turns_to_recover_by_hand():
