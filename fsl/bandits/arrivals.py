@@ -41,7 +41,7 @@ def arrival_table(
             regret, news = stream_regret(policy, stream, n_turns, seed)
             line[name] = mean_of(first_shown(news, stream.change_at)[who], seed)
             if highest == 5:
-                before = regret[:, stream.change_at - 5 : stream.change_at].mean(1)
+                before = regret[:, max(0, stream.change_at - 5) : stream.change_at].mean(1)
         line["regret before, stars"] = mean_of(before, seed)
         rows[f"with doubt, width {width:g}" if width else "usual, width 1"] = line
     return pd.DataFrame(rows).T
