@@ -173,7 +173,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "13_bandit": Preset(
         data=("simulated", "ml-100k", "phones-99"),
-        report={"n_users": 1200, "n_seeds": 2, "n_updates": 40, "n_stream": 60},
+        report={"n_users": 1200, "n_updates": 40, "n_guides": 3, "n_stream": 60},
         full={
             "n_users": 6000,
             "n_folds_run": 5,
