@@ -585,7 +585,7 @@ def test_images_go_to_notebooks_about_images_and_shops_to_the_others(notebooks, 
 
 
 @pytest.mark.parametrize(
-    "missing, brief", [((), ["phones-99"]), (("phones-99",), ["phones-99", "simulated"])]
+    ("missing", "brief"), [((), ["phones-99"]), (("phones-99",), ["phones-99", "simulated"])]
 )
 def test_a_report_of_everything_takes_the_first_data_that_can_be_had(
     notebooks, monkeypatch, missing, brief
