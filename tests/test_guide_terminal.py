@@ -155,7 +155,8 @@ def test_the_same_seed_is_the_same_conversation_byte_for_byte(folder):
 def test_bad_options_are_one_sentence(folder):
     for option, said in (
         (["--language", "fr"], b"--language 'fr': expected one of en, zh."),
-        (["--questions", "-1"], b"--questions -1, --seed 0: expected whole numbers, 0 or above."),
+        (["--questions", "-1"], b"--questions -1, --seed 0: expected whole numbers, 0 or above"),
+        (["--seed", "9" * 30], b"expected whole numbers, 0 or above, a seed below 4294967296."),
     ):
         command = [sys.executable, "-m", "fsl.cli", "guide", "--data", str(folder), *option]
         run = subprocess.run(command, capture_output=True, timeout=900, stdin=subprocess.DEVNULL)
