@@ -209,6 +209,13 @@ PRESETS: dict[str, Preset] = {
         full_minutes=20,
         needs_target=True,
     ),
+    "17_words_and_pictures": Preset(
+        data=("phones-99", "ml-100k", "amazon-phones", "simulated"),
+        report={"n_folds": 5, "pictures": "phone-photos", "n_phones": 100},
+        quick={"shots": [0], "n_phones": 12},
+        full={"shots": [0, 1, 3, 5], "n_draws": 3, "n_phones": 0},
+        full_minutes=10,
+    ),
 }
 DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)
 VERDICT_RUN: tuple[str, ...] = ("04_cold_start",)  # what a stranger's folder is for

@@ -1,0 +1,37 @@
+"""Pictures of what texts tell of items. Functions take what they show and an Axes, and return the Axes."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from fsl.plots import intervals
+
+
+def similarity_map(cosines: Tensor, ax: Axes) -> Axes:
+    """Cosines of questions with their paraphrases, numbered; a row's largest is ringed: `said_twice.similarities`."""
+    ax.imshow(cosines, cmap="cividis", vmin=0, vmax=1)
+    ax.plot(cosines.argmax(1), range(len(cosines)), "o", mfc="none", mec="white", ms=13, mew=2)
+    for (row, column), value in zip(
+        ((r, c) for r in range(len(cosines)) for c in range(len(cosines))),
+        cosines.flatten().tolist(),
+        strict=True,
+    ):
+        colour = "black" if value > 0.6 else "white"
+        text = f"{value:.1f}".replace("0.", ".")
+        ax.text(column, row, text, ha="center", va="center", fontsize=7.5, color=colour)
+    numbers = range(1, len(cosines) + 1)
+    ax.set_xticks(range(len(cosines)), numbers)
+    ax.set_yticks(range(len(cosines)), numbers)
+    ax.set(xlabel="said again")
+    ax.grid(visible=False)
+    return ax
+
+
+def gap_panels(gaps: dict[int, pd.DataFrame], axes: Sequence[Axes], label: str) -> None:
+    """What each kind of content adds to one-hot columns, a panel for each K: `item_study.content_gaps` by K."""
+    for ax, (k, table) in zip(axes, gaps.items(), strict=True):
+        rows = {row.Index: row for row in table.itertuples()}
+        intervals(rows, ax, label, reference=0, form="+.3f")
+        ax.set_title(f"K = {k}", fontsize=11)
