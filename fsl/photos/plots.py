@@ -15,6 +15,7 @@ def gallery(phones: PhonePhotos, rows: Sequence[int], axes: np.ndarray) -> None:
             one.imshow(picture)
             one.set(xticks=[], yticks=[])
             one.grid(visible=False)
+            one.set_frame_on(False)
         maker_and_name = f"{phones.makers[row]}\n{phones.names[row] or phones.codes[row]}"
         ax[0].set_title(plain(maker_and_name, 16), fontsize=9, weight="normal")
     for ax, what in zip(axes[:, 0], ("icon", "photo"), strict=True):

@@ -6,21 +6,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from fsl.plots import intervals
+from fsl.plots import COLOURS, intervals
 
 
 def similarity_map(cosines: Tensor, ax: Axes) -> Axes:
-    """Cosines of questions with their paraphrases, numbered; a row's largest is ringed: `said_twice.similarities`."""
+    """Cosines, in hundredths, of questions with their paraphrases, numbered; a row's largest is ringed: `said_twice.similarities`."""
     ax.imshow(cosines, cmap="cividis", vmin=0, vmax=1)
-    ax.plot(cosines.argmax(1), range(len(cosines)), "o", mfc="none", mec="white", ms=13, mew=2)
-    for (row, column), value in zip(
-        ((r, c) for r in range(len(cosines)) for c in range(len(cosines))),
-        cosines.flatten().tolist(),
-        strict=True,
-    ):
-        colour = "black" if value > 0.6 else "white"
-        text = f"{value:.1f}".replace("0.", ".")
-        ax.text(column, row, text, ha="center", va="center", fontsize=7.5, color=colour)
+    ax.plot(cosines.argmax(1), range(len(cosines)), "o", mfc="none", mec=COLOURS["orange"], ms=15, mew=2)
+    for row, values in enumerate(cosines.tolist()):
+        for column, value in enumerate(values):
+            style = {"ha": "center", "va": "center", "fontsize": 7.5}
+            text = f"{100 * value:.0f}"
+            ax.text(column, row, text, color="black" if value > 0.6 else "white", **style)
     numbers = range(1, len(cosines) + 1)
     ax.set_xticks(range(len(cosines)), numbers)
     ax.set_yticks(range(len(cosines)), numbers)
