@@ -10,9 +10,14 @@ from fsl.plots import COLOURS, intervals
 
 
 def similarity_map(cosines: Tensor, ax: Axes) -> Axes:
-    """Cosines, in hundredths, of questions with their paraphrases, numbered; a row's largest is ringed: `said_twice.similarities`."""
+    """Cosines, in hundredths, of questions (rows) with their paraphrases; a row's largest is ringed.
+
+    cosines: [n, n], of `said_twice.similarities`.
+    """
     ax.imshow(cosines, cmap="cividis", vmin=0, vmax=1)
-    ax.plot(cosines.argmax(1), range(len(cosines)), "o", mfc="none", mec=COLOURS["orange"], ms=15, mew=2)
+    ax.plot(
+        cosines.argmax(1), range(len(cosines)), "o", mfc="none", mec=COLOURS["orange"], ms=15, mew=2
+    )
     for row, values in enumerate(cosines.tolist()):
         for column, value in enumerate(values):
             style = {"ha": "center", "va": "center", "fontsize": 7.5}
