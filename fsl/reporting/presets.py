@@ -232,7 +232,7 @@ PRESETS: dict[str, Preset] = {
         report={"n_folds": 5, "pictures": "phone-photos", "n_phones": 100},
         quick={"shots": [0], "n_phones": 8},
         full={"shots": [0, 1, 3, 5], "n_draws": 3, "n_phones": 0},
-        full_minutes=10,
+        full_minutes=5,
     ),
 }
 DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)
