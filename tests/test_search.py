@@ -14,7 +14,7 @@ from fsl.encoders import text_encoder
 from fsl.errors import InputError
 from fsl.launches.value import true_ratings
 from fsl.metrics import ndcg
-from fsl.search import personal
+from fsl.search import paths, personal
 from fsl.search import purchases as bought
 from fsl.search.texts import bm25, cosines, fit_odds, log_match
 from fsl.search.wishes import WISHES, Query, answers, described, has_it, make_queries
@@ -193,7 +193,7 @@ def log():
 
 def of(log) -> tuple[Tasks, torch.Tensor, list[str]]:
     tasks = fsl.user_tasks(log, implicit=True)
-    typed, category = bought.query_texts(log, tasks.object_ids)
+    typed, category = paths.query_texts(log, tasks.object_ids)
     return tasks, category, typed
 
 
@@ -201,11 +201,11 @@ def test_queries_are_paths_without_their_root(log):
     tasks, category, typed = of(log)
     assert sorted(typed) == ["cables long", "cases"]
     assert [typed[c] for c in category[:2]] == ["cables long", "cases"]
-    assert bought.item_texts(log, tasks.object_ids)[1] == "b0 shop cases"
+    assert paths.item_texts(log, tasks.object_ids)[1] == "b0 shop cases"
     with pytest.raises(
         InputError, match="log: queries are category paths, and items has no column category"
     ):
-        bought.query_texts(fsl.Shop(log.interactions, name="log"), tasks.object_ids)
+        paths.query_texts(fsl.Shop(log.interactions, name="log"), tasks.object_ids)
 
 
 def test_a_question_is_the_next_purchase_and_nothing_later_is_known(log):
@@ -230,7 +230,7 @@ def test_a_question_is_the_next_purchase_and_nothing_later_is_known(log):
 
 def test_knowing_the_user_helps_where_people_keep_to_a_brand(log):
     tasks, category, typed = of(log)
-    engines = {"BM25": bm25(bought.item_texts(log, tasks.object_ids), typed)}
+    engines = {"BM25": bm25(paths.item_texts(log, tasks.object_ids), typed)}
     moments = [pd.Timestamp(d).timestamp() for d in ("2020-06-01", "2020-10-01")]
     tuned = bought.together(list(bought.purchase_questions(tasks, category, *moments, 3)))
     match = log_match(engines["BM25"], bought.category_odds(engines["BM25"], category, tuned))

@@ -39,6 +39,11 @@ class PhonePhotos:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def take(self, rows: list[int]) -> "PhonePhotos":
+        """Some of the phones, in this order."""
+        columns = (self.codes, self.makers, self.names, self.icons, self.photos)
+        return PhonePhotos(*([column[row] for row in rows] for column in columns))
+
     @property
     def groups(self) -> list[str]:
         """Maker and name: carriers' versions of one phone, which a split must not tear apart."""

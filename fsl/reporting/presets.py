@@ -154,10 +154,12 @@ PRESETS: dict[str, Preset] = {
     ),
     "09_customer_service": Preset(
         data=("banking77", "clinc150"),
-        report={"n_intents": 30, "shots": [1, 5, 10], "n_draws": 5},
-        quick={"n_intents": 8},
+        report={"n_intents": 20, "n_asked": 20, "n_draws": 3},
         full={
             "n_intents": 0,
+            "n_asked": 0,
+            "shots": [1, 5, 10],
+            "n_draws": 5,
             "n_tuned": 5,
             "with_practice": True,
             "with_sentences": True,
@@ -166,21 +168,37 @@ PRESETS: dict[str, Preset] = {
     ),
     "10_distillation": Preset(
         data=("banking77",),
-        report={"n_other": 3000, "n_words": 4000, "n_buckets": 8192},
-        quick={"n_texts": 1500, "n_test": 400, "n_other": 700, "n_words": 500},
-        full={"n_other": 0, "n_words": 0, "n_rounds": 20},
+        report={
+            "n_texts": 1540,
+            "n_test": 616,
+            "n_other": 500,
+            "n_words": 1000,
+            "n_buckets": 8192,
+        },
+        quick={
+            "n_texts": 462,
+            "n_test": 231,
+            "n_other": 200,
+            "n_words": 200,
+            "n_draws": 3,
+            "n_rounds": 3,
+        },
+        full={"n_texts": 0, "n_test": 0, "n_other": 0, "n_words": 0, "n_rounds": 20},
         full_minutes=8,
     ),
     "11_search": Preset(
         data=("simulated",),
-        report={"n_queries": 120},
+        report={"n_queries": 120, "n_searches": 6},
+        quick={"shots": [0, 3, 10]},
         full={"purchases": "amazon-phones"},
         full_minutes=4,
         needs_target=True,
     ),
     "12_phone_review": Preset(
         data=("phones-99",),
-        report={"n_draws": 40, "encoders": ["minilm", "multilingual"]},
+        report={"n_draws": 8, "encoders": ["minilm", "multilingual"]},
+        full={"n_draws": 40},
+        full_minutes=3,
         needs_target=True,
     ),
     "13_bandit": Preset(
@@ -208,6 +226,13 @@ PRESETS: dict[str, Preset] = {
         full={"n_folds": 5, "max_people": 10_000, "max_items": 30, "n_draws": 3},
         full_minutes=20,
         needs_target=True,
+    ),
+    "17_words_and_pictures": Preset(
+        data=("phones-99", "ml-100k", "amazon-phones", "simulated"),
+        report={"n_folds": 5, "pictures": "phone-photos", "n_phones": 100},
+        quick={"shots": [0], "n_phones": 8},
+        full={"shots": [0, 1, 3, 5], "n_draws": 3, "n_phones": 0},
+        full_minutes=5,
     ),
 }
 DEFAULT_RUN: tuple[str, ...] = tuple(PRESETS)

@@ -14,19 +14,25 @@ from fsl.texts.intents import Intents, Texts
 HELD_BACK, MOST_OUTSIDE = 10, 100  # validation texts of an intent; texts out of scope of a part
 
 
-def some_intents(intents: Intents, n: int, seed: int = 0) -> Intents:
-    """n of the intents at random, with all their texts, relabelled 0 … n − 1; all of them, as they are, if n is 0.
+def some_intents(intents: Intents, n: int, n_asked: int = 0, seed: int = 0) -> Intents:
+    """n of the intents at random, relabelled 0 … n − 1, with n_asked texts each to test and to validate; 0 takes all.
 
     Where the data set has no validation part, HELD_BACK training texts of each intent become it. Where nothing is out
     of scope, texts of the intents left out are: half of these intents for "val", half for "test". Raises InputError
     for other n.
     """
+    if n_asked < 0:
+        raise InputError(f"n_asked is {n_asked}, expected 1 or more, or 0 for all.")
+    generator = torch.Generator().manual_seed(seed)
+    return _fewer(_chosen(intents, n, generator), n_asked, generator)
+
+
+def _chosen(intents: Intents, n: int, generator: torch.Generator) -> Intents:
     if not n:
         return intents
     if not 2 <= n <= len(intents):
         have = f"{intents.source} has {len(intents)} intents"
         raise InputError(f"{have}, expected 2 to as many, or 0 for all, got {n}.")
-    generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(intents), generator=generator)
     chosen, rest = order[:n].sort().values, order[n:]
     parts = {name: _of(getattr(intents, name), chosen) for name in ("train", "validation", "test")}
@@ -39,6 +45,26 @@ def some_intents(intents: Intents, n: int, seed: int = 0) -> Intents:
         outside = {part: _outside(_of(pools[part], half), generator) for part, half in halves}
     names = [intents.names[c] for c in chosen.tolist()]
     return replace(intents, names=names, out_of_scope=outside, **parts)
+
+
+def _fewer(intents: Intents, n: int, generator: torch.Generator) -> Intents:
+    """At most n texts of each intent to test and to validate, and as many times as there are intents out of scope."""
+    if not n:
+        return intents
+    asked = {name: _most(getattr(intents, name), n, generator) for name in ("validation", "test")}
+    most = n * len(intents)
+    outside = {
+        part: texts if part == "train" else _most(texts, most, generator)
+        for part, texts in intents.out_of_scope.items()
+    }
+    return replace(intents, out_of_scope=outside, **asked)
+
+
+def _most(texts: Texts, n: int, generator: torch.Generator) -> Texts:
+    """At most n texts of each label, at random, in their order."""
+    lots = torch.randperm(len(texts.texts), generator=generator)
+    kept = [lots[texts.labels[lots] == c][:n] for c in texts.labels.unique()]
+    return texts.take(torch.cat(kept).sort().values) if kept else texts
 
 
 def _of(texts: Texts, classes: Tensor) -> Texts:

@@ -11,12 +11,13 @@ import pandas as pd
 import torch
 from scipy.sparse import csr_matrix, hstack
 
-from fsl.compare import against, summarise
+from fsl.compare import against, lower_is_better, summarise
 from fsl.content import content_words
 from fsl.data import Shop
-from fsl.evaluation import RULERS, evaluate
+from fsl.errors import InputError
+from fsl.evaluation import RULERS, evaluate, whole_numbers
 from fsl.item_text import Encodes, item_texts, text_features, with_item_text
-from fsl.launches.study import before, judge_launches, new_items_of, paired, timed_item_tasks
+from fsl.launches.study import before, judge_launches, new_items_of, timed_item_tasks
 from fsl.learners.empirical_bayes import EmpiricalBayes
 from fsl.learners.new_item_baselines import FoldInNewItems
 from fsl.learners.new_items import ItemPosterior
@@ -24,6 +25,9 @@ from fsl.learners.select import Selected
 from fsl.tasks import item_tasks, split_tasks
 
 WITHOUT, ONE_HOT, TEXT, BOTH = "no content", "one-hot", "text", "both"
+RIVALS = (WITHOUT, TEXT, BOTH)  # of one-hot
+N_FOLDS = 5
+MOST_CLICKS = 5  # the first users of a new item that are never asked about
 SHRINKAGES = (10.0, 50.0, 250.0)
 COLUMNS = [
     "shop",
@@ -43,14 +47,25 @@ def item_text_study(
 ) -> pd.DataFrame:
     """EB+ (ratings) or the folded-in vectors (clicks) with each kind of content, and the paired differences.
 
-    Returns columns shop, metric, n_shots, content, value, low, high (95 %, over items), "minus one-hot" (difference
-    with its interval) and "p (Holm)". options: those of `rating_records` or `click_records`.
+    Returns `item_text_table` of `item_text_records`. options: those of `rating_records` or `click_records`.
     """
-    if shop.target is None:
-        records = click_records(shop, encoder, n_shots, seed=seed, **options)
-        return _clicks_told(shop.name, records)
-    records = rating_records(shop, encoder, n_shots, seed=seed, **options)
-    return _ratings_told(shop.name, records)
+    return item_text_table(shop, item_text_records(shop, encoder, n_shots, seed=seed, **options))
+
+
+def item_text_records(
+    shop: Shop, encoder: Encodes, n_shots: Sequence[int] = (0, 3), seed: int = 0, **options
+) -> pd.DataFrame:
+    """Records of one learner with each kind of content: `rating_records`, or `click_records` without a target."""
+    whole_numbers("n_shots", n_shots)
+    if shop.items is None:
+        raise InputError(f"{shop.name}: item texts need a table of items, and there is none.")
+    make = click_records if shop.target is None else rating_records
+    return make(shop, encoder, n_shots, seed=seed, **options)
+
+
+def metric_of(shop: Shop) -> str:
+    """What new items are judged by: "rmse" of ratings, "hr@10" of clicks."""
+    return "hr@10" if shop.target is None else "rmse"
 
 
 def rating_records(
@@ -67,8 +82,11 @@ def rating_records(
     In each fold the components of the text and the learner are fitted on other items, and how far content is trusted
     (SHRINKAGES) is chosen on validation items at the same numbers of shots.
     """
-    frames = []
-    tasks = item_tasks(shop)
+    if not 1 <= n_folds <= N_FOLDS or n_draws < 1 or n_components < 1:
+        asked = f"n_folds {n_folds}, n_draws {n_draws}, n_components {n_components}"
+        raise InputError(f"{asked}: expected 1 to {N_FOLDS} folds, and 1 or more of the others.")
+    tasks, frames = item_tasks(shop), []
+    expected = None if shop.truth is None else shop.truth.expected
     for fold in range(n_folds):
         split = split_tasks(tasks, torch.Generator().manual_seed(seed), fold=fold)
         fitted_on = np.isin(np.arange(len(tasks.subject_ids)), split.train.subjects.numpy())
@@ -80,7 +98,7 @@ def rating_records(
             learner = _learner(content != WITHOUT, n_shots, seed).fit(train, validation)
             judged = evaluate(
                 {content: learner}, test, n_shots, seeds=range(n_draws), partition="item-cold",
-                metrics=("mse",),
+                metrics=("mse",), expected=expected,
             )  # fmt: skip
             is_ruler = judged["learner"].isin(RULERS)
             frames.append(judged if content == WITHOUT else judged[~is_ruler])
@@ -110,6 +128,9 @@ def click_records(
     The learner is `FoldInNewItems`, settings chosen on the months before `start`; learned: `ItemPosterior` instead.
     The text's components are those of the items seen before `start`.
     """
+    if max(n_shots) > MOST_CLICKS or n_components < 1:
+        asked = f"n_shots {list(n_shots)}, n_components {n_components}"
+        raise InputError(f"{asked}: expected at most {MOST_CLICKS} shots and 1 component or more.")
     tasks = timed_item_tasks(shop, seed)
     past = before(tasks, pd.Timestamp(start).timestamp())
     contents = contents_of(shop, tasks.subject_ids, encoder, past.sizes.numpy() > 0, n_components)
@@ -131,17 +152,34 @@ def contents_of(
     return {WITHOUT: nothing, ONE_HOT: words, TEXT: text, BOTH: both}
 
 
-def _ratings_told(shop: str, records: pd.DataFrame) -> pd.DataFrame:
-    rivals = [WITHOUT, TEXT, BOTH]
-    lines = []
-    values = summarise(records, "rmse").set_index(["learner", "n_shots"])
+def content_gaps(records: pd.DataFrame, metric: str, n_shots: int) -> pd.DataFrame:
+    """Each kind of content minus one-hot columns, paired over items: `compare.against`'s columns, by content."""
+    return against(records, ONE_HOT, RIVALS, metric, n_shots).set_index("learner")
+
+
+def in_words(gap: pd.Series, metric: str, n_shots: int, n_items: int) -> str:
+    """One row of `content_gaps` as a sentence: is text better, worse, or cannot be told from one-hot columns?"""
+    sign = -1 if lower_is_better(metric) else 1
+    low, high = sorted((sign * gap.low, sign * gap.high))
+    verdict = "beats" if low > 0 else "loses to" if high < 0 else "cannot be told from"
+    of = f"{n_shots} reactions known" if n_shots else "nothing known"
+    told = f"{metric.upper()} {gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
+    return f"With {of} of a new item, its text {verdict} one-hot columns: {told}, {n_items} items"
+
+
+def item_text_table(shop: Shop, records: pd.DataFrame) -> pd.DataFrame:
+    """Columns shop, metric, n_shots, content, value, low, high (95 %, over items), "minus one-hot", "p (Holm)".
+
+    "minus one-hot": the paired difference with its interval, "" for the rulers.
+    """
+    metric, lines = metric_of(shop), []
+    values = summarise(records, metric).set_index(["n_shots", "learner"])
     for k in sorted(records["n_shots"].unique()):
-        gaps = against(records, ONE_HOT, rivals, "rmse", k).set_index("learner")
-        for name in (WITHOUT, ONE_HOT, TEXT, BOTH, *RULERS):
-            line = values.loc[(name, k)]
-            lines.append(
-                [shop, "RMSE", k, name, line.value, line.low, line.high, *_gap(gaps, name)]
-            )
+        gaps, there = content_gaps(records, metric, k), values.loc[k].index
+        for name in [n for n in (WITHOUT, ONE_HOT, TEXT, BOTH, *RULERS) if n in there]:
+            line = values.loc[(k, name)]
+            told = [line.value, line.low, line.high, *_gap(gaps, name)]
+            lines.append([shop.name, metric.upper(), k, name, *told])
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -150,14 +188,3 @@ def _gap(gaps: pd.DataFrame, name: str) -> tuple[str, float]:
         return "", np.nan
     one = gaps.loc[name]
     return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]", one.p_holm
-
-
-def _clicks_told(shop: str, records: pd.DataFrame) -> pd.DataFrame:
-    lines = []
-    for k in sorted(records["n_shots"].unique()):
-        for name in (WITHOUT, ONE_HOT, TEXT, BOTH, "random", "oracle"):
-            value = paired(records, name, "", "hr@10", k)
-            gap = f"{paired(records, name, ONE_HOT, 'hr@10', k):+}"
-            told = gap if name in (WITHOUT, TEXT, BOTH) else ""
-            lines.append([shop, "HR@10", k, name, value.value, value.low, value.high, told, np.nan])
-    return pd.DataFrame(lines, columns=COLUMNS)
