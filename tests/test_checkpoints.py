@@ -253,7 +253,7 @@ torch.set_num_threads(1)
 from test_checkpoints import killable
 killable({folder!r}, {stalls})
 """
-LONG = {"n_iterations": 400, "check_every": 7, "save_every": 2}
+LONG = {"n_iterations": 200, "check_every": 7, "save_every": 2}
 UP_TO = 60  # kills go on up to this iteration
 AT_ONCE = 25  # draws that a process which is to be killed is given
 assert LONG["n_iterations"] > UP_TO + 2 * AT_ONCE, (
@@ -698,7 +698,7 @@ def in_use(folder: Path) -> None:
 @fcntl
 def test_a_folder_is_one_trainings_at_a_time(tmp_path):
     """Of another process, killed in the end; and of this one, which lets go of it whatever happens."""
-    other = started(tmp_path)
+    other = started(tmp_path, stalls=True)  # it stands still, but does not end
     while iterations(tmp_path) < 4:
         assert other.poll() is None
         time.sleep(0.005)
