@@ -221,7 +221,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "15_ab_test": Preset(report={"n_users": 6000}),
     "16_guide": Preset(
-        data=("simulated", "phones-99", "ml-100k"),
+        data=("phones-99", "simulated", "ml-100k"),
         report={"n_folds": 3, "max_people": 60, "max_items": 24},
         full={"n_folds": 5, "max_people": 10_000, "max_items": 30, "n_draws": 3},
         full_minutes=20,
