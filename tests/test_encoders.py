@@ -23,6 +23,7 @@ from fsl.encoders.minilm import minilm
 from fsl.encoders.tfidf import words
 from fsl.errors import InputError
 from fsl.reading import fetch
+from fsl.texts.said_twice import SAID_TWICE
 
 ENGLISH = [
     "My card has not arrived yet.",
@@ -32,17 +33,7 @@ ENGLISH = [
     "a longer question, about the screen and the battery of the phone, which broke after a week",
     "x",
 ]
-# Questions to a phone shop, each said in two ways.
-CHINESE = [
-    ("这部手机的摄像头怎么样？", "手机拍照效果好不好？"),
-    ("我想退货，怎么办？", "请问如何办理退货？"),
-    ("屏幕碎了可以修吗？", "屏幕摔坏了，你们能维修吗？"),
-    ("你们几点关门？", "请问营业到几点？"),
-    ("电池能用多久？", "续航时间有多长？"),
-    ("可以分期付款吗？", "能不能分几个月付款？"),
-    ("有没有蓝色的？", "请问有蓝色款吗？"),
-    ("多久能送到？", "快递几天到货？"),
-]
+CHINESE = list(SAID_TWICE["Chinese"])
 NAMES = ("minilm", "multilingual", "tfidf")
 
 

@@ -154,10 +154,11 @@ def test_the_same_seed_is_the_same_conversation_byte_for_byte(folder):
 
 
 def test_bad_options_are_one_sentence(folder, capsys):
+    whole = "expected whole numbers, 0 or above, a seed below 4294967296."
     for option, said in (
         (["--language", "fr"], "--language 'fr': expected one of en, zh."),
-        (["--questions", "-1"], "--questions -1, --seed 0: expected whole numbers, 0 or above"),
-        (["--seed", "9" * 30], "expected whole numbers, 0 or above, a seed below 4294967296."),
+        (["--questions", "-1"], f"--questions -1, --seed 0: {whole}"),
+        (["--seed", "9" * 30], whole),
     ):
         assert main(["guide", "--data", str(folder), *option]) == 2
         words = capsys.readouterr().err

@@ -828,7 +828,7 @@ def test_stopped_or_killed_the_earlier_report_is_whole_and_no_kernel_stays(
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
     until(lambda: sign.exists() and sign.read_text())
     process.send_signal(stop)
-    said = process.communicate(timeout=120)[1]
+    said = process.communicate(timeout=20)[1]
     assert process.returncode == code
     assert "Traceback" not in said
     assert ("the earlier report is as it was" in said) == (stop != signal.SIGKILL)
@@ -839,7 +839,7 @@ def test_stopped_or_killed_the_earlier_report_is_whole_and_no_kernel_stays(
         assert list(stage.iterdir()) == [], "what the killed run left is cleared"
 
 
-def until(condition, seconds: float = 120.0) -> None:
+def until(condition, seconds: float = 15.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

@@ -15,8 +15,8 @@ from torch import Tensor
 from fsl.bandits.posterior import Belief
 from fsl.bandits.priors import MetaPrior
 from fsl.data import Shop
-from fsl.environment.rules import NOTHING, SHOW, STARS, Rules
-from fsl.environment.visits import Turn, Visits
+from fsl.environment.rules import NOTHING, SHOW, Rules
+from fsl.environment.visits import Turn, Visits, stars_of
 from fsl.episodes import draw_shots, gather
 from fsl.errors import InputError
 from fsl.simulate import SCENE_NAMES
@@ -26,7 +26,6 @@ ARMS = ("popular", "guide")
 METRICS = ("stars", "bought", "spend_usd")
 KNOWN = 3  # ratings that the guide knows of a visitor
 RULES = Rules(n_slots=3, n_turns=2)  # three phones at a time, twice at most
-_STARS = np.array([*STARS, 0.0])
 
 
 class Guests(NamedTuple):
@@ -73,8 +72,9 @@ def _guests(shop: Shop, new: Tasks, rng: np.random.Generator, seed: int) -> Gues
     rows = new.rows[new.offsets[:-1] + torch.from_numpy(rng.integers(new.sizes.numpy()))]
     scenes = pd.Index(SCENE_NAMES).get_indexer(shop.interactions["scene"].to_numpy()[rows.numpy()])
     users = pd.Index(shop.users["user"]).get_indexer(new.subject_ids[new.subjects.numpy()])
-    visits = Visits.of_shop(shop, rules=RULES, seed=seed)
-    visits.pairs = np.column_stack([users, scenes])  # visitor v is guest v
+    visits = Visits.of_shop(shop, rules=RULES, seed=seed).expecting(
+        np.column_stack([users, scenes])
+    )
     support = gather(
         new, draw_shots(new, KNOWN, 1, torch.Generator().manual_seed(seed), "temporal")
     ).support
@@ -119,7 +119,7 @@ def _after(belief: Belief, phones: np.ndarray, reactions: np.ndarray) -> Belief:
     """The belief after a turn's reactions, phone by phone."""
     for slot in range(phones.shape[1]):
         seen = torch.from_numpy(reactions[:, slot])
-        stars = torch.from_numpy(_STARS)[seen]
+        stars = torch.from_numpy(stars_of(reactions[:, slot]))
         belief = belief.after(torch.from_numpy(phones[:, slot]), stars, seen != NOTHING)
     return belief
 
@@ -134,7 +134,7 @@ def outcomes(guests: Guests, shows: Shows, arm: str) -> dict[str, np.ndarray]:
         scores = shows.scores().masked_fill(shown, -torch.inf)
         phones = scores.topk(visits.rules.n_slots, dim=1).indices.numpy()
         turn = visits.step(np.full(n, SHOW), guests.items[phones])
-        stars += _STARS[turn.reactions].sum(1)
+        stars += stars_of(turn.reactions).sum(1)
         seen += (turn.reactions != NOTHING).sum(1)
         bought = np.maximum(bought, turn.bought)
         shows.learn(phones, turn)

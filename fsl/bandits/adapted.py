@@ -22,10 +22,12 @@ class Adapted(Policy):
     learner: Learner
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Adapted":
+        """Meta-train the learner."""
         self.learner.fit(tasks, validation)
         return self
 
     def begin(self, rounds: Rounds, seed: int) -> None:
+        """Nothing is known of anybody: a support of no rows, and every arm as the query."""
         super().begin(rounds, seed)
         n = len(rounds.subjects)
         self.asked = torch.stack([rounds.subjects[:, None].expand_as(rounds.arms), rounds.arms], -1)
@@ -36,9 +38,11 @@ class Adapted(Policy):
         )
 
     def choose(self, is_open: Tensor) -> Tensor:
+        """argmax of `predict(support, all arms)` over what is open."""
         return best_open(self.learner.predict(self.known, self.asked).double(), is_open)
 
     def learn(self, places: Tensor, played: Played) -> None:
+        """The reaction becomes one more support row, masked where the visitor had left."""
         super().learn(places, played)
         met = self.asked[torch.arange(len(places)), places][:, None]
         inputs, targets, mask = self.known

@@ -14,12 +14,8 @@ from fsl.bandits.drift import Stream, first_shown, mean_of, stream_regret
 from fsl.bandits.policies import UCB
 from fsl.bandits.priors import Prior
 
-CURIOUS = (
-    0.0,
-    1.0,
-    2.0,
-    4.0,
-)  # widths of UCB with doubt; 0 stands for the usual UCB, width 1 without
+# Widths of UCB with doubt; 0 stands for the usual UCB, width 1 without.
+CURIOUS = (0.0, 1.0, 2.0, 4.0)
 
 
 def arrival_table(

@@ -46,12 +46,15 @@ class Stream:
     turn: int = 0
 
     def start(self) -> None:
+        """Back to the first turn."""
         self.turn = 0
 
     def open(self) -> Tensor:
+        """Every arm; before the change not the new ones. bool [n, A]."""
         return torch.ones_like(self.new) if self.turn >= self.change_at else ~self.new
 
     def appeal(self) -> Tensor:
+        """Stars, [n, A], as they are in this turn; it is also what a clairvoyant goes by."""
         return self.after if self.turn >= self.change_at else self.before
 
     worth = appeal

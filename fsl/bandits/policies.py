@@ -44,6 +44,7 @@ class Policy:
         return self
 
     def begin(self, rounds: Rounds, seed: int) -> None:
+        """A new visit for everyone of `rounds`; `seed` names the policy's own luck."""
         self.numbers, self.seed, self.turn = rounds.numbers, seed, 0
 
     def choose(self, is_open: Tensor) -> Tensor:
@@ -51,6 +52,7 @@ class Policy:
         raise TypeError(f"{type(self).__name__} does not say what it chooses")
 
     def learn(self, places: Tensor, played: Played) -> None:
+        """Hear what the arms at `places`, int64 [n], brought; the base counts turns alone."""
         self.turn += 1
 
 
@@ -60,6 +62,7 @@ class Random(Policy):
     draws = True
 
     def choose(self, is_open: Tensor) -> Tensor:
+        """The open arm with the largest uniform number."""
         luck = arm_luck(self.seed, self.numbers, self.turn, is_open.shape[1])
         return best_open(luck, is_open)
 
@@ -68,10 +71,12 @@ class Clairvoyant(Policy):
     """Knows the truth behind every arm (in the simulated shop tastes and budget, not the luck of the moment)."""
 
     def begin(self, rounds: Rounds, seed: int) -> None:
+        """Looks up the truth, which nobody else is told."""
         super().begin(rounds, seed)
         self.worth = rounds.worth()
 
     def choose(self, is_open: Tensor) -> Tensor:
+        """argmax of the true worth over what is open."""
         return best_open(self.worth, is_open)
 
 
@@ -86,6 +91,7 @@ class Popular(Policy):
     shrinkage: float = 5.0
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Popular":
+        """order_o = n_o, or μ + Σ (r − μ) / (n_o + shrinkage) over the ratings of o: [n_objects]."""
         n = len(tasks.object_ids)
         counts = torch.bincount(tasks.objects, minlength=n).double()
         if self.by == "count":
@@ -100,10 +106,12 @@ class Popular(Policy):
         return self
 
     def begin(self, rounds: Rounds, seed: int) -> None:
+        """Each visitor's arms get their places in the one order: [n, A]."""
         super().begin(rounds, seed)
         self.scores = self.order[rounds.arms]
 
     def choose(self, is_open: Tensor) -> Tensor:
+        """The first of that order that is open."""
         return best_open(self.scores, is_open)
 
 
@@ -120,17 +128,21 @@ class Linear(Policy):
     belief: Belief = field(init=False, repr=False, default=None)
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Linear":
+        """Fit the prior; the policy itself has nothing to learn beforehand."""
         self.prior.fit(tasks, validation)
         return self
 
     def begin(self, rounds: Rounds, seed: int) -> None:
+        """The belief starts at the prior of these subjects and arms."""
         super().begin(rounds, seed)
         self.start = self.belief = self.prior.belief(rounds.subjects, rounds.arms)
 
     def choose(self, is_open: Tensor) -> Tensor:
+        """argmax_a φ_a·m, the posterior mean, over what is open."""
         return best_open(self.belief.expected(), is_open)
 
     def learn(self, places: Tensor, played: Played) -> None:
+        """One exact posterior step on the signal (`Belief.after`), then forgetting by ρ where tastes drift."""
         super().learn(places, played)
         belief = self.belief.after(places, played.signal, played.here)
         self.belief = belief if self.kept == 1 else belief.forgetting(self.kept, self.start)
@@ -148,6 +160,7 @@ class EpsilonGreedy(Linear):
     epsilon: float = 0.1
 
     def choose(self, is_open: Tensor) -> Tensor:
+        """By the coin of visitor and turn: an arm by luck, or the greedy one."""
         coin = torch.from_numpy(uniforms(self.seed, _COIN, self.numbers, self.turn))
         luck = arm_luck(self.seed, self.numbers, self.turn, is_open.shape[1])
         return torch.where(coin < self.epsilon, best_open(luck, is_open), super().choose(is_open))
@@ -164,16 +177,19 @@ class UCB(Linear):
     curious: bool = False
 
     def begin(self, rounds: Rounds, seed: int) -> None:
+        """Nobody has met any arm yet."""
         super().begin(rounds, seed)
         self.met = torch.zeros(rounds.arms.shape, dtype=torch.bool)
 
     def choose(self, is_open: Tensor) -> Tensor:
+        """argmax_a φ_a·m + width · sqrt(φ_aᵀ P φ_a + doubt_a); the doubt only if curious, and before a is met."""
         sd = self.belief.sd()
         if self.curious and self.belief.doubt is not None:
             sd = (sd.square() + self.belief.doubt.masked_fill(self.met, 0)).sqrt()
         return best_open(self.belief.expected() + self.width * sd, is_open)
 
     def learn(self, places: Tensor, played: Played) -> None:
+        """As `Linear`; the arm is met now, so its doubt no longer counts."""
         super().learn(places, played)
         self.met = self.met.scatter(1, places[:, None], True)
 
@@ -189,6 +205,7 @@ class Thompson(Linear):
     scale: float = 1.0
 
     def choose(self, is_open: Tensor) -> Tensor:
+        """argmax_a φ_a·w of one w ~ N(m, scale² P) per visitor and turn."""
         p = np.arange(self.belief.mean.shape[1])
         z = normals(self.seed, _WEIGHT, self.numbers[:, None], self.turn, p)
         return best_open(self.belief.drawn(torch.from_numpy(z), self.scale), is_open)

@@ -20,7 +20,8 @@ from fsl.tasks import Tasks
 
 
 class Prior(Protocol):
-    def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Prior": ...
+    def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Prior":
+        """Learn from other people's behaviour."""
 
     def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
         """subjects: places in the tasks' subject_features, int64 [n]; arms: places of objects, int64 [n, A]."""
@@ -48,6 +49,7 @@ class MetaPrior:
     learner: EmpiricalBayes = field(init=False, repr=False, default=None)
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "MetaPrior":
+        """EM on the training tasks (`EmpiricalBayes`), then each scene's own spread where tasks have scenes."""
         self.learner = EmpiricalBayes(
             self.n_factors,
             self.n_fits,
@@ -73,6 +75,7 @@ class MetaPrior:
         return torch.cat([fit.loadings for fit in self.learner.fits], dim=1)
 
     def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
+        """Base, φ, Mᵀ[1, x], P and σ² + doubt, each the mean of the runs; P and σ² of the subject's scene."""
         fits, scene = self.learner.fits, self.scene[subjects]
         n = len(fits)
         mean = torch.cat([fit.subject_means[subjects] for fit in fits], dim=1) / n
@@ -108,6 +111,7 @@ class FlatPrior:
     borrowed: MetaPrior | None = None
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "FlatPrior":
+        """μ: mean of the tasks' means; σ²: mean square within tasks; φ: standardised columns."""
         self.middle = tasks.task_means.double().mean()
         left = tasks.targets.double() - tasks.task_means[tasks.task_of_row].double()
         self.noise = left.square().mean().clamp(min=1e-6)
@@ -119,6 +123,7 @@ class FlatPrior:
         return self
 
     def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
+        """μ, φ, mean 0, width² I and σ², the same for everyone."""
         n, p = len(subjects), self.phi.shape[1]
         wide = self.width**2 * torch.eye(p, dtype=torch.float64)
         level = torch.zeros(arms.shape, dtype=torch.float64)
@@ -139,11 +144,13 @@ class ALPaCAPrior:
     seed: int = 0
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "ALPaCAPrior":
+        """Train `ALPaCA` on episodes of the tasks."""
         self.learner = recommender("ALPaCA", n_iterations=self.n_iterations, seed=self.seed)
         self.learner.fit(tasks, validation)
         return self
 
     def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
+        """k₀, σ² Λ₀⁻¹ and the network's features, in the ratings' unit (times the residuals' scale)."""
         head: ALPaCA = self.learner.method
         inputs = torch.stack([subjects[:, None].expand_as(arms), arms], dim=-1)
         scale = self.learner.residual.scale.double()
@@ -167,10 +174,12 @@ class ProcessPrior:
     prior_width: float = 1.0
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "ProcessPrior":
+        """Fit `PreferenceGP` by marginal likelihood."""
         self.learner = PreferenceGP(prior_width=self.prior_width).fit(tasks)
         return self
 
     def belief(self, subjects: Tensor, arms: Tensor) -> Belief:
+        """Mean and L of L Lᵀ = the arms' joint covariance, with an edge of 1e-9 of its mean diagonal."""
         inputs = torch.stack([subjects[:, None].expand_as(arms), arms], dim=-1)
         mean, covariance, noise = self.learner.joint(inputs)
         n, p = arms.shape

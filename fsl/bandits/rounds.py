@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from fsl.environment.replay import Replay
-from fsl.environment.rules import NOTHING, STARS
-from fsl.environment.visits import Visits
+from fsl.environment.rules import NOTHING
+from fsl.environment.visits import Visits, stars_of
 from fsl.simulate import SCENE_NAMES
 from fsl.tasks import Tasks
 
@@ -59,16 +59,20 @@ class ReplayRounds:
         self.groups = np.asarray(tasks.subject_ids[tasks.subjects.numpy()])
 
     def start(self) -> None:
+        """Nobody has met any of their arms."""
         self.replay.start()
 
     def open(self) -> Tensor:
+        """What was rated and not played yet, bool [n, A]."""
         return self.replay.open
 
     def play(self, places: Tensor) -> Played:
+        """Signal and reward are the rating itself."""
         reward, here = self.replay.play(places)
         return Played(reward, reward, here)
 
     def worth(self) -> Tensor:
+        """The ratings, [n, A]."""
         return self.replay.ratings
 
 
@@ -93,18 +97,22 @@ class ShopRounds:
         self.scenes = scenes
 
     def start(self) -> None:
+        """The same visitors, with the same luck, again."""
         self.visits.arrive(self.numbers)
 
     def open(self) -> Tensor:
+        """Phones not shown yet that the tasks know, bool [n, A]."""
         return torch.from_numpy(~self.visits.shown) & self.known
 
     def play(self, places: Tensor) -> Played:
+        """Show one phone each. Signal: the stars that the reaction says; reward: as `Visits` has it."""
         kinds = np.zeros(len(self.numbers), dtype=np.int64)
         here = ~self.visits.gone
         turn = self.visits.step(kinds, places.numpy()[:, None])
-        stars = np.array([*STARS, 0.0])[turn.reactions[:, 0]]
+        stars = stars_of(turn.reactions[:, 0])
         seen = here & (turn.reactions[:, 0] != NOTHING)
         return Played(*(torch.from_numpy(side) for side in (stars, turn.reward, seen)))
 
     def worth(self) -> Tensor:
+        """Every phone's appeal, without the moment's luck: stars, [n, A]."""
         return torch.from_numpy(self.visits.appeal())

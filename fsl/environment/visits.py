@@ -3,6 +3,7 @@
 Everything is simulated. Knows a shop's `Truth` and the `Rules`; knows no policy, and nothing of Gymnasium.
 """
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from fsl.data import Shop
 from fsl.environment.draws import bits, normals
-from fsl.environment.rules import BOUGHT, IGNORED, NOTHING, SHOW, Rules
+from fsl.environment.rules import BOUGHT, IGNORED, NOTHING, SHOW, STARS, Rules
 from fsl.errors import InputError
 from fsl.features import encode
 from fsl.simulate import ATTRIBUTES, SCENE_NAMES, SCENES, Truth
@@ -43,6 +44,11 @@ class Turn(NamedTuple):
     bought: np.ndarray
     left: np.ndarray
     late: np.ndarray
+
+
+def stars_of(reactions: np.ndarray) -> np.ndarray:
+    """What reactions say in stars, to a model that learns from stars; 0 for NOTHING, which says none. Any shape."""
+    return np.array([*STARS, 0.0])[reactions]
 
 
 class Visits:
@@ -93,6 +99,12 @@ class Visits:
             pairs = pairs[pairs[:, 1] == SCENE_NAMES.index(scene)]
         about, _ = encode(shop.users, pd.Index(shop.users["user"]), "user")
         return cls(shop.truth, pairs, about, rules or Rules(), seed)
+
+    def expecting(self, pairs: np.ndarray) -> "Visits":
+        """The same shop for these (user, scene) pairs, int64 [m, 2], in this order: visitor v is pair v mod m."""
+        found = copy(self)
+        found.pairs = np.asarray(pairs)
+        return found
 
     def arrive(self, numbers: np.ndarray) -> Visitors:
         """Begin with these visitors (numbers >= 0, [n]); whoever was there before is forgotten."""

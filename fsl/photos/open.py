@@ -9,10 +9,8 @@ from fsl.reading.sentences import show
 from fsl.sources import files_of
 
 NAMES = ("simulated", "phone-photos")
-FEWEST, DRAWN = (
-    8,
-    40,
-)  # phones: below it a fold has none to learn from; how many are drawn where all are wanted
+FEWEST = 8  # phones: below it a fold has none to learn from
+DRAWN = 40  # phones, where all of the drawn ones are asked for
 
 
 def open_photos(name: str, n: int = 0, seed: int = 0, timeout: float = 60.0) -> PhonePhotos:
