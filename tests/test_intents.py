@@ -214,7 +214,7 @@ def test_a_part_of_the_intents_has_validation_and_what_is_out_of_scope():
     assert not outside["val"] & outside["test"]
     assert not (outside["val"] | outside["test"]) & set(places)
     assert some_intents(intents, 0) is intents
-    assert "made has 6 intents, expected 2 to as many, or 0 for all, got 7" in refused(
+    assert "made has 6 intents, expected 3 to as many, or 0 for all, got 7" in refused(
         some_intents, intents, 7
     )
 
