@@ -169,11 +169,11 @@ PRESETS: dict[str, Preset] = {
     "10_distillation": Preset(
         data=("banking77",),
         report={
-            "n_texts": 1540,
-            "n_test": 616,
-            "n_other": 500,
-            "n_words": 1000,
-            "n_buckets": 8192,
+            "n_texts": 1232,
+            "n_test": 462,
+            "n_other": 400,
+            "n_words": 600,
+            "n_buckets": 4096,
         },
         quick={
             "n_texts": 462,
