@@ -217,17 +217,18 @@ def test_clicks_are_judged_and_told_like_ratings(clicks):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "metric", "verdict"),
+    ("low", "high", "p", "metric", "verdict"),
     [
-        (-0.2, -0.1, "rmse", "beats"),
-        (0.1, 0.2, "rmse", "loses to"),
-        (-0.1, 0.2, "rmse", "cannot be told from"),
-        (0.1, 0.2, "hr@10", "beats"),
-        (-0.2, -0.1, "hr@10", "loses to"),
+        (-0.2, -0.1, 0.01, "rmse", "beats"),
+        (0.1, 0.2, 0.01, "rmse", "loses to"),
+        (-0.1, 0.2, 0.01, "rmse", "cannot be told from"),
+        (-0.2, -0.1, 0.08, "rmse", "cannot be told from"),
+        (0.1, 0.2, 0.01, "hr@10", "beats"),
+        (-0.2, -0.1, 0.01, "hr@10", "loses to"),
     ],
 )
-def test_the_outcome_in_words(low, high, metric, verdict):
-    gap = pd.Series({"value": (low + high) / 2, "low": low, "high": high})
+def test_the_outcome_in_words(low, high, p, metric, verdict):
+    gap = pd.Series({"value": (low + high) / 2, "low": low, "high": high, "p_holm": p})
     said = in_words(gap, metric, 0, 33)
     assert said.startswith(f"With nothing known of a new item, its text {verdict} one-hot columns")
     assert said.endswith("33 items")

@@ -33,10 +33,14 @@ def content_gaps(records: pd.DataFrame, metric: str, n_shots: int) -> pd.DataFra
 
 
 def in_words(gap: pd.Series, metric: str, n_shots: int, n_items: int) -> str:
-    """One row of `content_gaps` as a sentence: is text better, worse, or cannot be told from one-hot columns?"""
+    """One row of `content_gaps` as a sentence: is text better, worse, or cannot be told from one-hot columns?
+
+    It is better or worse if 0 is outside its interval and Holm's p, which minds the other rivals, is below .05.
+    """
     sign = -1 if lower_is_better(metric) else 1
     low, high = sorted((sign * gap.low, sign * gap.high))
-    verdict = "beats" if low > 0 else "loses to" if high < 0 else "cannot be told from"
+    is_sure = gap.p_holm < 0.05 and not low <= 0 <= high
+    verdict = ("beats" if low > 0 else "loses to") if is_sure else "cannot be told from"
     of = f"{n_shots} reactions known" if n_shots else "nothing known"
     told = f"{metric.upper()} {gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
     return f"With {of} of a new item, its text {verdict} one-hot columns: {told}, {n_items} items"
