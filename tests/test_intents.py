@@ -220,7 +220,12 @@ def test_a_part_of_the_intents_has_validation_and_what_is_out_of_scope():
     for texts in (few.validation, few.test):
         assert torch.bincount(texts.labels).tolist() == [2, 2, 2]
     assert set(few.test.texts) < set(part.test.texts)
-    assert all(len(own.texts) == 6 for own in few.out_of_scope.values())
+    whole = {p: len(own.texts) for p, own in part.out_of_scope.items()}
+    assert {p: len(t.texts) for p, t in few.out_of_scope.items()} == {
+        p: min(6, n) for p, n in whole.items()
+    }
+    one = some_intents(intents, 3, 1, seed=1)
+    assert all(len(own.texts) == 3 < whole[p] for p, own in one.out_of_scope.items())
     assert (
         refused(some_intents, intents, 3, -1) == "n_asked is -1, expected 1 or more, or 0 for all."
     )
