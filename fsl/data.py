@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fsl.errors import InputError
-from fsl.feasibility import N_SHOTS, verdict
+from fsl.feasibility import N_QUERY, N_SHOTS, lacking, verdict
 from fsl.features import features_of_columns
 from fsl.ranking.sizes import Size
 from fsl.reading.sentences import Origin, inert
@@ -108,6 +108,10 @@ class Shop:
             ranked = "can be judged, by rankings (neither rating nor label)"
             return said.replace("can be judged", ranked)
         return verdict(self._behaviours, is_timed)
+
+    def lacking(self) -> str:
+        """What a verdict on new users takes that these tables do not have; "" where it is possible."""
+        return lacking(self._behaviours, N_SHOTS, 1 if self.target is None else N_QUERY)
 
     def features_of(self, role: str) -> dict[str, str]:
         """How each column of "users" or "items" becomes features, of those in the interactions; names are none."""

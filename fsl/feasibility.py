@@ -48,3 +48,18 @@ def verdict(
         f"{IMPOSSIBLE} with a median of {median} behaviour per user; "
         f"{enough:,} of {len(counts):,} users have {ENOUGH} or more"
     )
+
+
+def lacking(counts: np.ndarray, n_shots: Sequence[int] = N_SHOTS, n_query: int = N_QUERY) -> str:
+    """What a verdict takes that is not there, as `verdict` counts it; "" where it is possible."""
+    median = int(np.median(counts))
+    shots, n_query = feasible_sizes(median, n_shots, n_query)
+    least = least_behaviours(shots or (1,), n_query)
+    able, of = int((counts >= least).sum()), len(counts)
+    if shots and able >= FEWEST_TASKS:
+        return ""
+    half = "" if shots else ", and half of all users,"
+    return (
+        f"at least {FEWEST_TASKS} users{half} must have {least} behaviours or more, "
+        f"and {able:,} of {of:,} have them"
+    )

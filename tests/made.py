@@ -1,5 +1,7 @@
 """Small shops for tests: random ones for properties, hand-made ones for values. Knows only what a shop's tables are."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import torch
@@ -8,6 +10,11 @@ from hypothesis import strategies as st
 from fsl import Shop, user_tasks
 
 SCENES = ("store", "web", "live")
+
+
+def another_hash_seed() -> dict[str, str]:
+    """The environment of a process that orders its sets otherwise than this one."""
+    return {"PYTHONHASHSEED": "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"}
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -21,11 +22,13 @@ from fsl.abtest.checks import heterogeneity
 from fsl.abtest.planning import power_of, sample_size, sample_size_peeking, standard_error
 from fsl.abtest.repeated import Looks, repeat, shares
 from fsl.abtest.sequential import always_valid_p, evidence, half_width
-from fsl.abtest.shop import METRICS, assigned, visitors
+from fsl.abtest.shop import METRICS, RULES, _guests, assigned, outcomes, popular, visitors
 from fsl.abtest.tablefile import read_trial
 from fsl.abtest.words import per_cent, plan_in_words
 from fsl.cli import main
+from fsl.environment.rules import NOTHING, STARS
 from fsl.errors import InputError
+from fsl.tasks import user_tasks
 
 
 def arms(seed=0, n=(80, 130)):
@@ -262,9 +265,21 @@ def test_peeking_costs_more_users_and_sees_the_effect_by_then():
         ({"baseline": 0.1, "effect": 0}, "effect 0: expected a number, not 0."),
         ({"baseline": 0.1}, "no effect: expected one, or days and users per day."),
         ({"baseline": 0.9, "effect": 0.2}, "the effect: 0.9 and +0.2 make 1.1, expected a share"),
-        ({"baseline": 1, "sd": 0, "effect": 1}, "sd 0: expected a number above 0."),
+        ({"baseline": 1, "sd": 0, "effect": 1}, "sd 0: expected a number above 0, below 1e100."),
         ({"baseline": 0.1, "effect": 0.1, "rho": 1}, "rho 1: expected a number above -1 and below"),
         ({"baseline": 0.5, "per_day": 1, "days": 2}, "2 users are too few to see any effect"),
+        (
+            {"baseline": 0.1, "effect": 1e-300},
+            "an effect of 1e-300 would take more than 1e+12 users",
+        ),
+        (
+            {"baseline": 5, "sd": 1e308, "effect": 1},
+            "sd 1e+308: expected a number above 0, below 1e100",
+        ),
+        (
+            {"baseline": 0.1, "effect": 0.1, "per_day": 1e-300},
+            "users per day 1e-300: expected .001 or more.",
+        ),
     ],
 )
 def test_a_plan_that_cannot_be(asked, said):
@@ -370,6 +385,7 @@ NO_CONTROL = ": which of 'B' and 'x' is the control cannot be told; name it with
         (ROWS + "A,5,x\n", BOUGHT + "'x', expected a number."),
         (ROWS + "A,5,\n", BOUGHT + "is empty, expected a number, 0 where nothing happened."),
         (ROWS + "A,5,inf\n", BOUGHT + "'inf', expected a number."),
+        (ROWS + "A,5,1e300\n", BOUGHT + "'1e300', expected a number below 1e+100."),
         (ROWS.replace("A", "x"), NO_CONTROL),
         (ROWS.replace("A,2,1\n", ""), ": variant 'A' has one user, expected 2 or more."),
         ("variant,user,why\nA,1,x\nB,3,y\n", NO_METRIC),
@@ -397,6 +413,8 @@ COLUMNS = "expected one of variant, user, segment, scene, day."
         (["--before", "bought=was"], f"test.csv: there is no column 'was'; {THERE}"),
         (["--control", "C"], "--control 'C': the variants are 'A' and 'B'."),
         (["--effect", "sold=1"], "--effect 'sold': no such metric, expected one of bought."),
+        (["--effect", "bought=nan"], "--effect bought=nan: expected a number, not 0."),
+        (["--effect", "bought=0"], "--effect bought=0: expected a number, not 0."),
         (["--effect", "bought=much"], "--effect 'much': expected a number, or per cent."),
         (
             ["--figure", "a.pdf"],
@@ -472,6 +490,35 @@ def test_the_log_holds_one_outcome_of_each_and_reads_near_the_truth(people):
     found = read(trial_of(log, control="popular")).metrics.set_index("metric").loc["stars"]
     truth = (people["stars_guide"] - people["stars_popular"]).mean()
     assert found["always_low"] < truth < found["always_high"]
+
+
+def test_a_visit_is_the_environments_played_alone():
+    shop = fsl.load("simulated", n_users=60, n_items=30, seed=1)
+    tasks = user_tasks(shop)
+    past, new = tasks.subset(torch.arange(30)), tasks.subset(torch.arange(30, 50))
+    new = new.subset((new.sizes > 3).nonzero()[:, 0])
+    guests = _guests(shop, new, np.random.default_rng(0), seed=3)
+    found = outcomes(guests, popular(past, guests), "popular")
+    order = torch.bincount(past.objects, minlength=30).double()
+    for v in range(len(guests.tasks)):
+        guests.visits.arrive(np.array([v]))
+        left, stars, bought = order.clone(), [], -1
+        left[guests.had[v]] = -torch.inf
+        for _ in range(RULES.n_turns):
+            phones = left.topk(3).indices
+            left[phones] = -torch.inf
+            turn = guests.visits.step(np.zeros(1, int), guests.items[phones.numpy()][None])
+            stars += [STARS[r] for r in turn.reactions[0] if r != NOTHING]
+            bought = max(bought, int(turn.bought[0]))
+        assert found["stars_popular"][v] == pytest.approx(np.mean(stars))
+        assert found["bought_popular"][v] == (bought >= 0)
+        price = shop.truth.prices[bought] if bought >= 0 else 0
+        assert found["spend_usd_popular"][v] == price
+
+
+def test_too_few_visitors_are_one_sentence():
+    with pytest.raises(InputError, match="the guide learns from 600: expected more of them"):
+        visitors(fsl.load("simulated", n_users=60, n_items=30, seed=1))
 
 
 def test_the_same_seed_gives_the_same_visitors(people):

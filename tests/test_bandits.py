@@ -22,6 +22,7 @@ from fsl.bandits import (
     Thompson,
 )
 from fsl.bandits.adapted import Adapted
+from fsl.bandits.arrivals import arrival_table
 from fsl.bandits.by_scene import by_scene, scene_of_subject
 from fsl.bandits.drift import (
     first_shown,
@@ -31,10 +32,13 @@ from fsl.bandits.drift import (
     turns_to_recover,
 )
 from fsl.bandits.play import compete, play
+from fsl.bandits.practice import guided_rewards, policy_gradient_loss, train_guide
 from fsl.bandits.priors import ALPaCAPrior
-from fsl.bandits.recurrent import Rollout, drawn, guided_rewards, policy_gradient_loss, train_guide
+from fsl.bandits.recurrent import Rollout, drawn
+from fsl.bandits.roster import priors
 from fsl.bandits.rounds import ReplayRounds
-from fsl.bandits.study import contenders, priors, replay_settings, shop_setting, tuned
+from fsl.bandits.settings import replay_settings, shop_setting
+from fsl.bandits.study import contenders, tuned
 from fsl.bandits.verdict import gains, gains_table, regret_saved
 from fsl.environment import Visits
 from fsl.episodes import Examples
@@ -372,6 +376,25 @@ def test_a_stream_changes_when_it_should(setting, policies):
     assert np.array_equal(
         kept, stream_regret(UCB(policies["ucb"].prior, curious=True), arriving, 5)[0]
     )
+
+
+def test_doubt_brings_a_new_phone_forward(setting, policies):
+    rounds = setting.test["ecommerce"]
+    rounds.start()
+    best = torch.bincount(rounds.worth().argmax(1), minlength=25)
+    new = best >= best.topk(4).values[-1]  # the phones that are the best for most
+    arriving = phone_arrives(rounds, new, 3)
+    table = arrival_table(policies["ucb"].prior, arriving, 12, widths=(0.0, 100.0))
+    assert list(table.index) == ["usual, width 1", "with doubt, width 100"]
+    assert arriving.highest == 5, "the stream itself is left alone"
+    who = new[arriving.after.argmax(1)].numpy()
+    usual = stream_regret(UCB(policies["ucb"].prior), arriving, 12)[1]
+    first = table["turns, stars end at 5"]
+    assert first["usual, width 1"].value == pytest.approx(first_shown(usual, 3)[who].mean())
+    free = replace(arriving, highest=np.inf)
+    places = free.worth().argmax(1)
+    free.start()
+    assert free.play(places).signal.max() > 5
 
 
 def test_turns_to_recover_by_hand():

@@ -172,6 +172,35 @@ def test_check_closes_with_what_can_be_judged(capsys, tmp_path):
     ]
 
 
+def test_check_calls_no_shop_sound_that_is_too_small_for_any_verdict(capsys, tmp_path):
+    _, _, said = run(capsys, "check", shop_folder(tmp_path, log="user,item,rating\na,b,3\n"))
+    assert said == (
+        "The tables can be read, but are too small for a verdict: at least 25 users, and half of all users, "
+        "must have 2 behaviours or more, and 0 of 1 have them.\n"
+    )
+    log = "user,item\n" + "".join(f"u{u},i{i}\n" for u in range(25) for i in range(2))
+    _, _, said = run(capsys, "check", shop_folder(tmp_path, log=log))
+    assert said == "The tables are sound.\n"
+
+
+def test_numbers_agree_with_what_they_count(capsys, tmp_path):
+    _, out, _ = run(capsys, "check", shop_folder(tmp_path, log="user,item,rating\na,b,3\n"))
+    assert "interactions: 1 row\n" in out
+    cli.main(["data"])
+    assert "20,000 rounds, 2 logs, 1 campaign, or" in capsys.readouterr().out
+
+
+def test_a_header_without_end_is_one_sentence(capsys, tmp_path):
+    log = f"user,item,rating,{'n' * 200_000}\na,b,3,4\n"
+    code, _, said = run(capsys, "check", shop_folder(tmp_path, log=log))
+    assert (code, said) == (
+        2,
+        (
+            "fsl: interactions.csv, line 1: a header of 200,017 characters, expected one of at most 131,072.\n"
+        ),
+    )
+
+
 def test_check_is_inert(capsys, tmp_path):
     folder = shop_folder(tmp_path, items="item,name,\x1b[2J\nb,\x1b[31mred,\x07\nc,<b>,x\n")
     code, out, err = run(capsys, "check", folder, "--column", "rating=stars")

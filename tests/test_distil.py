@@ -1,5 +1,6 @@
 """Static students: words as rows, ridge by conjugate gradients, files, and what is kept of a teacher."""
 
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from made import another_hash_seed
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 
@@ -37,7 +39,14 @@ from fsl.texts.distil.study import (
     speed_ratio,
 )  # fmt: skip
 from fsl.texts.distil.words import WORD, pieces
-from fsl.texts.simulated_intents import BLANKS, domains, open_questions, simulate_intents
+from fsl.texts.simulated_intents import (
+    BLANKS,
+    _most,
+    _sentences,
+    domains,
+    open_questions,
+    simulate_intents,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -103,8 +112,9 @@ def test_a_texts_rows_do_not_depend_on_the_others_nor_on_the_separator():
 
 def test_buckets_are_the_same_in_every_process():
     code = "from fsl.texts.distil import Words; print(Words(('a','b'),1000).bags(['a b a'])[1].rows.tolist())"
-    seen = {subprocess.check_output([sys.executable, "-c", code]) for _ in range(2)}
-    assert seen == {str(Words(("a", "b"), 1000).bags(["a b a"])[1].rows.tolist()).encode() + b"\n"}
+    environment = os.environ | another_hash_seed()
+    seen = subprocess.check_output([sys.executable, "-c", code], env=environment)
+    assert seen == (str(Words(("a", "b"), 1000).bags(["a b a"])[1].rows.tolist()).encode() + b"\n")
 
 
 # --- ridge
@@ -324,6 +334,10 @@ def test_open_questions_gives_another_trades_too():
         simulate_intents("x")
     with pytest.raises(InputError, match="fewer than 9999 different invented questions"):
         simulate_intents("travel desk", 9998, 1)
+    name, phrasings = next(iter(domains()["travel desk"].items()))
+    only = phrasings[:1]
+    with pytest.raises(InputError, match=f"of '{name}' there are fewer than {_most(only)} diff"):
+        _sentences(name, only, _most(only), np.random.default_rng(0))  # possible, but not found
 
 
 def test_a_part_of_the_texts_is_even_over_classes(intents):

@@ -1131,6 +1131,13 @@ def traced(monkeypatch):
     return graphs
 
 
+@pytest.fixture
+def one_compilation(monkeypatch):
+    """Headers compiled beforehand pay from the second compilation on; there is one."""
+    monkeypatch.setattr(torch._inductor.config, "cpp_cache_precompile_headers", False)
+
+
+@pytest.mark.usefixtures("one_compilation")
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_a_compiled_step_is_exact_and_does_not_keep_its_net_alive():
     owner, episode = Owner(), episode_of(n_tasks=2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fsl.feasibility import feasible_sizes, least_behaviours, verdict
+from fsl.feasibility import feasible_sizes, lacking, least_behaviours, verdict
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,20 @@ def test_the_verdict_says_what_can_be_judged_or_why_nothing_can():
     assert verdict(np.array([1, 1, 1, 9]), True) == (
         "no cold-start verdict is possible with a median of 1 behaviour per user; 1 of 4 users have 4 or more"
     )
+
+
+@pytest.mark.parametrize("counts", [[1] * 9, [9] * 24 + [1] * 30, [9] * 24, [10] * 30, [3] * 25])
+def test_something_is_lacking_exactly_where_no_verdict_is_possible(counts):
+    counts = np.array(counts)
+    impossible = verdict(counts, True).startswith("no cold-start verdict is possible")
+    assert bool(lacking(counts)) == impossible
+
+
+def test_what_is_lacking_is_said_in_numbers():
+    assert lacking(np.array([1] * 30 + [2] * 9)) == (
+        "at least 25 users, and half of all users, must have 2 behaviours or more, and 9 of 39 have them"
+    )
+    assert lacking(np.array([10] * 24)) == (
+        "at least 25 users must have 7 behaviours or more, and 24 of 24 have them"
+    )
+    assert lacking(np.array([2] * 25), n_query=1) == ""

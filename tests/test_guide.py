@@ -12,6 +12,7 @@ from scipy.integrate import quad
 from scipy.stats import norm, truncnorm
 
 from fsl.bandits.posterior import Belief
+from fsl.compare import paired_difference
 from fsl.data import Shop
 from fsl.errors import InputError
 from fsl.guide import Guide, Shelf, dialogue, hearing
@@ -28,9 +29,18 @@ from fsl.guide.questions import (
     worths,
 )
 from fsl.guide.reasons import reasons_of
-from fsl.guide.replay import CHOOSERS, Visit, asked_by
+from fsl.guide.replay import CHOOSERS, Visit, asked_by, questions
 from fsl.guide.state import weighed
-from fsl.guide.study import HALVES, LEFT_OVER, gains, guide_study, of_items, pools
+from fsl.guide.study import (
+    HALVES,
+    LEFT_OVER,
+    does_it_help,
+    gains,
+    guide_study,
+    of_items,
+    pools,
+    with_room,
+)
 from fsl.guide.words import WORDS
 from fsl.guide.worth import expected_best, expected_best_of, moments, outcomes
 
@@ -338,6 +348,52 @@ def test_a_replayed_person_answers_with_real_ratings_and_what_was_asked_is_no_ca
     assert popular["rating of random picks"] == pytest.approx(11 / 4)
 
 
+def test_a_pair_that_leaves_the_shelf_is_worth_what_its_answers_do_for_the_rest(belief):
+    all_of = torch.ones(6, dtype=torch.bool)
+    visit = Visit(belief, torch.arange(6).double(), torch.arange(6), all_of, all_of.clone(), 0)
+    asked = questions(visit, "pair")
+    found = CHOOSERS["chosen"](visit, asked)
+    for one, worth in zip(asked, found, strict=True):
+        left = [i for i in range(6) if i not in one.about]
+        mean, variance = foretold(belief, one)
+        first = float(norm.cdf(mean / variance**0.5))
+        by_hand = sum(
+            chance * float(learned(belief, evidence(belief, one, said)).expected()[0, left].max())
+            for said, chance in ((1, first), (0, 1 - first))
+        )
+        assert float(worth) == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_pairs_are_judged_where_three_candidates_are_left():
+    assert with_room((0, 1, 3, 5), 10, LEFT_OVER, "pair") == [0, 1, 3]
+    assert with_room((0, 1, 3, 5), 10, LEFT_OVER, "rate") == [0, 1, 3, 5]
+    assert with_room((0, 5), 10, HALVES, "pair") == [0, 5]
+
+
+def test_whether_choosing_helps_is_said_as_counted():
+    regrets = {1: (1.0, 1.0), 2: (0.5, 1.0), 3: (0.5, 1.0), 5: (2.0, 1.0)}  # chosen, random
+    rows = [
+        {"learner": name, "n_shots": k, "task": task, "metric": metric, "value": value}
+        for k, pair_of in regrets.items()
+        for task in range(8)
+        for name, regret in zip(("chosen", "random"), pair_of, strict=True)
+        for metric, value in (("regret", regret), ("hit@3", 1.0))
+    ]
+    records = pd.DataFrame(rows).assign(partition="p", seed=0)
+    records["group"] = records["task"]
+    hits, regret_gaps = (
+        pd.DataFrame({f"{k} asked": {("p", "random"): paired_difference(records, "chosen", "random", metric, k)}
+                      for k in regrets}) for metric in ("hit@3", "regret")
+    )  # fmt: skip
+    assert does_it_help(hits, regret_gaps) == [
+        "p: choosing, against random questions, helps after 2 and 3 and harms after 5."
+    ]
+    first = ["1 asked"]
+    assert does_it_help(hits[first], regret_gaps[first]) == [
+        "p: choosing, against random questions, makes no sure difference after 1."
+    ]
+
+
 def test_an_oracle_prior_hits_and_halves_are_disjoint():
     may_ask, candidates = pools(HALVES, 9, 0, 5)
     assert not (may_ask & candidates).any()
@@ -370,7 +426,10 @@ def test_the_study_is_paired_by_person_and_repeats_itself():
     same = one.pivot_table(index=["partition", "task", "seed"], columns="learner", values="value")
     assert same.dropna().nunique(axis=1).eq(1).all(), "before any question all are equal"
     table = gains(records, "regret", (1, 2))
-    assert table.shape == (9, 2)
+    assert table.shape == (12, 2)
+    told = does_it_help(gains(records, "hit@3", (1, 2)), table)
+    assert len(told) == 8
+    assert told[0].startswith("left over, rate: choosing, against popular questions, ")
     with pytest.raises(InputError, match="people rated 200 items"):
         guide_study(shop, n_questions=(100,))
 

@@ -360,7 +360,8 @@ def test_the_words_of_a_headline_stand_at_the_top_of_the_page_alone(tmp_path):
     assert head["words"] == words
     shown = made(headline=head)
     top, rest = shown.split("</section>", 1)
-    assert "New users: use EB+." in top and "New users: use EB+." not in rest
+    assert "New users: use EB+." in top
+    assert "New users: use EB+." not in rest
     assert HOSTILE[0] not in shown, "words are text, never markup"
     put(tmp_path, headline=head)
     assert "New users: use EB+." not in index.build([tmp_path])

@@ -570,6 +570,10 @@ BAD_USERS = [
     ("rating\n5\n", "user.csv: there is no column 'item'; the columns are 'rating'; name yours with"),
     ("item,rating\np0003,5,6\n", "user.csv, line 2: 3 fields, expected 2 as in the header."),
     ("item,rating,rating\np0003,5,5\n", "user.csv: column 'rating' is there twice, expected each name once."),
+    (
+        "user,item,rating\na,p0003,5\nb,p0004,1\nc,p0005,1\n",
+        "user.csv: column 'user' names 3 users ('a', 'b', …), expected one.",
+    ),
     ("\x1b[2J,rating\np0003,5\n", r"user.csv: there is no column 'item'; the columns are '\x1b[2J', 'rating'"),
 ]  # fmt: skip
 
@@ -669,6 +673,8 @@ def test_columns_by_option_and_decimal_commas(capsys, path, tmp_path):
     ("words", "said"),
     [
         (["--data", "simulated", "--out", "no/such/m.fsl"], "--out 'no/such/m.fsl': expected a file in a folder"),
+        (["--data", "simulated", "--out", "m.fsl", "--seed", "4294967296"],
+         "--seed 4294967296: expected a whole number from 0 to 4294967295.\n"),
         (["--data", "simulated", "--out", "m.fsl", "--learner", "magic"], "--learner 'magic': expected one of EB+, "),
         (["--data", "simulatd", "--out", "m.fsl"], "simulatd: no such folder, nor a source"),
     ],

@@ -111,6 +111,8 @@ def run_read(args: argparse.Namespace) -> int:
     if wrong := [name for name in effects if name not in trial.metrics]:
         known = ", ".join(trial.metrics)
         raise InputError(f"--effect {wrong[0]!r}: no such metric, expected one of {known}.")
+    if wrong := [name for name, value in effects.items() if not 0 < abs(value) < float("inf")]:
+        raise InputError(f"--effect {wrong[0]}={effects[wrong[0]]:g}: expected a number, not 0.")
     found = read(trial, args.alpha, args.share, effects)
     _print(str(found))
     if out:

@@ -8,6 +8,7 @@ from fsl.reading.columns import as_labels, as_seconds, decimal_commas
 from fsl.reading.sentences import Origin, inert, sentence, show
 
 DAY = 86_400
+LARGEST = 1e100  # whose square is still a number
 DATES_FROM = 1e7  # a larger number is a date's seconds, a smaller one the number of a day
 
 
@@ -17,13 +18,14 @@ def numbers(frame: pd.DataFrame, column: str, origin: Origin, may_miss: bool = F
     Raises InputError with the first line that is none.
     """
     values = as_floats(frame[column])
-    wrong = ~np.isfinite(values.to_numpy())
+    wrong = ~(np.abs(values.to_numpy()) < LARGEST)
     if may_miss:
         wrong &= (texts(frame[column]) != "").to_numpy()
     if wrong.any():
         rows = np.flatnonzero(wrong)
         seen = texts(frame[column])[rows[0]]
         wanted = "a number, 0 where nothing happened" if seen == "" else "a number"
+        wanted += f" below {LARGEST:.0e}" * bool(np.isfinite(values[rows[0]]))
         said = f"{show(seen) if seen else 'is empty'}, expected {wanted}"
         raise InputError(sentence(origin, rows, column, said))
     return values.to_numpy(float)

@@ -11,6 +11,7 @@ from fsl.abtest.sequential import half_width
 from fsl.errors import InputError
 
 Spread = float | tuple[float, float]
+MOST = 1e12  # users, or days
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ def sample_size(
     The chance of a significant difference of the wrong sign is left out, as usual; at 80 % power it is 1e-6.
     """
     wanted = norm.ppf(1 - alpha / 2) + norm.ppf(power)
-    return math.ceil((wanted * standard_error(1, sd, share, rho) / effect) ** 2)
+    per_effect = wanted * standard_error(1, sd, share, rho) / abs(effect)
+    if per_effect > MOST**0.5:
+        raise InputError(f"an effect of {effect:g} would take more than {MOST:.0e} users to see.")
+    return math.ceil(per_effect**2)
 
 
 def sample_size_peeking(
@@ -141,7 +145,7 @@ def _check(baseline, effect, sd, power, alpha, share, rho, per_day, days) -> Non
     wrong = [
         (sd is None and not 0 < baseline < 1, f"baseline {baseline:g}: expected a share between 0 and 1, or an sd"),
         (not math.isfinite(baseline), f"baseline {baseline:g}: expected a number"),
-        (sd is not None and not 0 < sd < math.inf, f"sd {sd}: expected a number above 0"),
+        (sd is not None and not 0 < sd < 1e100, f"sd {sd}: expected a number above 0, below 1e100"),
         (not (effect is None or 0 < abs(effect) < math.inf), f"effect {effect}: expected a number, not 0"),
         (effect is None and None in (days, per_day), "no effect: expected one, or days and users per day"),
         (None not in (effect, days), "effect and days: expected one of them, the other follows"),
@@ -149,7 +153,7 @@ def _check(baseline, effect, sd, power, alpha, share, rho, per_day, days) -> Non
         (not 0 < alpha < 0.5, f"alpha {alpha:g}: expected a number above 0 and below 0.5"),
         (not 0 < share < 1, f"share {share:g}: expected a number above 0 and below 1"),
         (not -1 < rho < 1, f"rho {rho:g}: expected a number above -1 and below 1"),
-        (per_day is not None and not 0 < per_day < math.inf, f"users per day {per_day}: expected a number above 0"),
+        (per_day is not None and not 1e-3 <= per_day < MOST, f"users per day {per_day}: expected .001 or more"),
         (days is not None and days < 1, f"days {days}: expected a whole number, 1 or more"),
     ]  # fmt: skip
     if problems := [f"{said}." for is_wrong, said in wrong if is_wrong]:

@@ -61,32 +61,35 @@ def trial_of(
     optional = {key: _optional(frame, key, columns, origin) for key in ("segment", "day")}
     taken = {*named.values(), *optional.values(), *before.values()}
     chosen, notes = _metric_columns(frame, metrics, taken, origin)
-    past = {name: before.get(name, f"{name}{BEFORE}") for name in chosen}
+    past = _past_columns(frame, chosen, before, origin)
+    treated, names = _variants(frame[named["variant"]], control, origin)
+    _check_users(frame, named["user"], treated, origin)
+    found = {name: numbers(frame, name, origin) for name in chosen}
+    pasts = {name: numbers(frame, column, origin, may_miss=True) for name, column in past.items()}
+    days, day_names = days_of(frame, optional["day"], origin)
+    segments = _segments(frame, optional["segment"])
+    return Trial(treated, names, found, pasts, segments, days, day_names, tuple(notes))
+
+
+def _past_columns(
+    frame: pd.DataFrame, chosen: Sequence[str], before: Mapping[str, str], origin: Origin
+) -> dict[str, str]:
+    """Metric -> the column of its past, for those that have one: as named, else NAME_before."""
     for name, column in before.items():
         _there(frame, column, origin)
         if name not in chosen:
             known = ", ".join(map(show, chosen))
             raise InputError(f"--before {show(name)}: no such metric, expected one of {known}.")
-    treated, names = _variants(frame[named["variant"]], control, origin)
-    _check_users(frame, named["user"], treated, origin)
-    found = {name: numbers(frame, name, origin) for name in chosen}
-    pasts = {
-        name: numbers(frame, column, origin, may_miss=True)
-        for name, column in past.items()
-        if column in frame
-    }
-    days, day_names = days_of(frame, optional["day"], origin)
-    segments = None if optional["segment"] is None else frame[optional["segment"]].astype(str)
-    return Trial(
-        treated,
-        names,
-        found,
-        pasts,
-        None if segments is None else segments.where(segments != "", "not said").to_numpy(str),
-        days,
-        day_names,
-        tuple(notes),
-    )
+    past = {name: before.get(name, f"{name}{BEFORE}") for name in chosen}
+    return {name: column for name, column in past.items() if column in frame}
+
+
+def _segments(frame: pd.DataFrame, column: str | None) -> np.ndarray | None:
+    """Each user's segment as text [n], "not said" where it is empty; None without such a column."""
+    if column is None:
+        return None
+    texts_of = frame[column].astype(str)
+    return texts_of.where(texts_of != "", "not said").to_numpy(str)
 
 
 def _there(frame: pd.DataFrame, column: str, origin: Origin) -> str:

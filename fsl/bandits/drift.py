@@ -14,7 +14,7 @@ from torch import Tensor
 from fsl.bandits.policies import UCB, Policy, Popular, Thompson
 from fsl.bandits.priors import FlatPrior, MetaPrior
 from fsl.bandits.rounds import Played, ShopRounds
-from fsl.bandits.study import Setting
+from fsl.bandits.settings import Setting
 from fsl.compare import N_BOOTSTRAP, Interval, mean_interval
 from fsl.environment.draws import normals
 from fsl.simulate import HIGHEST, LOWEST, SCENES
@@ -29,7 +29,7 @@ class Stream:
 
     subjects, arms, numbers, groups, as `Rounds` have them. before, after: appeal of every arm to every customer, stars,
     [n, A]. new: bool [n, A], arms that open only with the change. noise: [n], stars. A customer's reaction is a rating,
-    round(appeal + noise) clipped to 1…5.
+    round(appeal + noise) clipped to 1…`highest`.
     """
 
     subjects: Tensor
@@ -42,6 +42,7 @@ class Stream:
     noise: np.ndarray
     change_at: int
     seed: int = 0
+    highest: float = HIGHEST
     turn: int = 0
 
     def start(self) -> None:
@@ -59,7 +60,7 @@ class Stream:
         """The signal is the rating, the reward the appeal without its noise."""
         appeal = self.appeal().gather(1, places[:, None])[:, 0]
         luck = normals(self.seed, _FELT_NOW, self.numbers, self.turn, places.numpy())
-        felt = (appeal + torch.from_numpy(self.noise * luck)).round().clamp(LOWEST, HIGHEST)
+        felt = (appeal + torch.from_numpy(self.noise * luck)).round().clamp(LOWEST, self.highest)
         self.turn += 1
         return Played(felt, appeal, torch.ones(len(places), dtype=torch.bool))
 
@@ -173,14 +174,15 @@ def drift_table(
         curves[name] = turned.mean(0)
         rows[name] = {
             "turns until tastes are followed": recovery(turned, turning.change_at, seed),
-            "turns until the new phone is shown": _mean(waits, seed),
-            "regret before": _mean(
+            "turns until the new phone is shown": mean_of(waits, seed),
+            "regret before": mean_of(
                 turned[:, turning.change_at - 5 : turning.change_at].mean(1), seed
             ),
-            "regret at the end": _mean(turned[:, -5:].mean(1), seed),
+            "regret at the end": mean_of(turned[:, -5:].mean(1), seed),
         }
     return pd.DataFrame(rows).T, curves
 
 
-def _mean(values: np.ndarray, seed: int) -> Interval:
+def mean_of(values: np.ndarray, seed: int) -> Interval:
+    """The mean with its 95 % interval, values [n] of one customer each."""
     return mean_interval(torch.from_numpy(np.asarray(values, dtype=float)), seed)

@@ -1,24 +1,17 @@
-"""RL²: a recurrent policy, trained across visitors by policy gradient; within a visit its hidden state learns.
+"""RL²: a recurrent policy; within a visit its hidden state learns. It may show a phone or ask a question.
 
-It may show a phone or ask a question. It practises on the simulator itself, where the priors only read a log. Knows
-visits; simulated throughout.
+Knows visits; how it is trained is in `practice`. Simulated throughout.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fsl.bandits.play import as_records, play
-from fsl.bandits.policies import Clairvoyant
-from fsl.bandits.rounds import ShopRounds
 from fsl.environment.draws import uniforms
 from fsl.environment.rules import NOTHING, QUESTIONS, SHOW
 from fsl.environment.visits import Turn, Visits
-from fsl.seeds import seeded
 from fsl.simulate import SCENE_NAMES
 
 _CHOICE = 104  # what a random number is for
@@ -120,87 +113,3 @@ def after_turn(
     question = np.eye(1 + len(QUESTIONS))[kinds][:, 1:]
     left = [reaction, question, turn.answer[:, None], visits.turn[:, None] / guide.n_turns]
     return torch.cat([content, torch.from_numpy(np.hstack(left)).float(), _context(visits)], 1)
-
-
-def policy_gradient_loss(found: Rollout, entropy_weight: float) -> Tensor:
-    """REINFORCE with a learned baseline (Williams 1992; Sutton & Barto 2018, §13.4), mean over turns that took place.
-
-    −Σ (G_t − v_t) log π(a_t) + ½ Σ (G_t − v_t)² − c Σ H_t,   G_t = Σ_{s ≥ t} reward_s
-    """
-    to_go = found.rewards.flip(1).cumsum(1).flip(1)
-    gain = to_go - found.values
-    spread = gain[found.here].detach().std().clamp(min=1e-3)
-    parts = (
-        -(gain.detach() / spread) * found.log_p
-        + 0.5 * gain.square()
-        - entropy_weight * found.entropy
-    )
-    return (parts * found.here).sum() / found.here.sum()
-
-
-def train_guide(
-    content: Tensor,
-    visits: Visits,
-    n_turns: int = 10,
-    n_updates: int = 300,
-    n_visitors: int = 256,
-    lr: float = 3e-3,
-    entropy_weight: float = 0.02,
-    seed: int = 0,
-) -> tuple[RecurrentGuide, np.ndarray]:
-    """A trained guide and its learning curve, the mean reward of each update's visitors, stars per visit [n_updates].
-
-    Each update meets the next `n_visitors` of the stream; the rate and the entropy bonus fall to 0 linearly. The same
-    seed gives the same guide.
-    """
-    with seeded(seed):
-        guide = RecurrentGuide(content, visits.about.shape[1], n_turns)
-    optimizer = torch.optim.Adam(guide.parameters(), lr=lr)
-    curve = np.empty(n_updates)
-    for update in range(n_updates):
-        left = 1 - update / n_updates
-        optimizer.param_groups[0]["lr"] = lr * left
-        numbers = update * n_visitors + np.arange(n_visitors)
-        found = rollout(guide, visits, numbers, seed)
-        loss = policy_gradient_loss(found, entropy_weight * left)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(guide.parameters(), 1.0)
-        optimizer.step()
-        curve[update] = found.rewards.sum(1).mean()
-    return guide, curve
-
-
-def practised(
-    visits: Visits, content: Tensor, n_turns: int, n_updates: int, seeds: Sequence[int]
-) -> tuple[list[RecurrentGuide], np.ndarray]:
-    """One guide per seed, trained, and their curves [n_seeds, n_updates]; content [n_items, d] as the table has it."""
-    z = (content - content.mean(0)) / content.std(0).clamp(min=1e-6)
-    guides, curves = zip(
-        *(train_guide(z, visits, n_turns, n_updates, seed=s) for s in seeds), strict=True
-    )
-    return list(guides), np.stack(curves)
-
-
-def guided_records(
-    guides: Sequence[RecurrentGuide],
-    groups: Mapping[str, ShopRounds],
-    n_turns: int,
-    name: str = "RL²",
-) -> pd.DataFrame:
-    """Records of new visitors, as `compete` gives them, for guides that do what they think best; seed: which guide."""
-    frames = []
-    for partition, rounds in groups.items():
-        best = play(Clairvoyant(), rounds, n_turns).cumsum(1)
-        for seed, guide in enumerate(guides):
-            earned = guided_rewards(guide, rounds.visits, rounds.numbers).cumsum(1)
-            for metric, values in (("reward", earned), ("regret", best - earned)):
-                told = {"learner": name, "partition": partition, "seed": seed, "metric": metric}
-                frames.append(as_records(values.numpy(), rounds).assign(**told))
-    return pd.concat(frames, ignore_index=True)
-
-
-@torch.no_grad()
-def guided_rewards(guide: RecurrentGuide, visits: Visits, numbers: np.ndarray) -> Tensor:
-    """Each visitor's reward in each turn when the guide does what it thinks best, float64 [n, n_turns]."""
-    return rollout(guide, visits, numbers, greedy=True).rewards.double()

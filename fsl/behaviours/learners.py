@@ -44,6 +44,7 @@ class TakeLogistic(TakeNet):
     penalty: float = 1.0
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "TakeLogistic":
+        """Weighted logistic regression on the pairs of all lessons."""
         self.anchor = None
         self.refresh(tasks)
         lessons = self._lessons(tasks)

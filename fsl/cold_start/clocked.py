@@ -17,9 +17,11 @@ class Clocked:
         self.learner, self.fit_s, self.problem = learner, [], ""
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Clocked":
+        """Fit, on the clock; validation tasks are not passed on: settings are chosen elsewhere."""
         return self._on_the_clock(self.learner.fit, tasks)
 
     def refresh(self, tasks: Tasks) -> "Clocked":
+        """Take up newer behaviours, on the clock: by `refresh` where the learner has it, else by `fit`."""
         return self._on_the_clock(getattr(self.learner, "refresh", self.learner.fit), tasks)
 
     def _on_the_clock(self, step: Callable, tasks: Tasks) -> "Clocked":
@@ -34,6 +36,7 @@ class Clocked:
         return self
 
     def predict(self, support: Examples, query_inputs: torch.Tensor) -> torch.Tensor:
+        """What the learner predicts; zeros of one that could not be fitted."""
         if self.problem:  # stays out; its records are dropped
             return torch.zeros(query_inputs.shape[:2])
         return self.learner.predict(support, query_inputs)

@@ -42,9 +42,9 @@ def run_guide(args: argparse.Namespace) -> int:
     if args.language not in LANGUAGES:
         expected = ", ".join(LANGUAGES)
         raise InputError(f"--language {show(args.language)}: expected one of {expected}.")
-    if args.questions < 0 or args.seed < 0:
+    if args.questions < 0 or not 0 <= args.seed < 2**32:
         seen = f"--questions {args.questions}, --seed {args.seed}"
-        raise InputError(f"{seen}: expected whole numbers, 0 or above.")
+        raise InputError(f"{seen}: expected whole numbers, 0 or above, a seed below {2**32}.")
     kinds = tuple(kind.strip() for kind in args.ask.split(","))
     shelf = Shelf.of_shop(open_shop(args.data, **read_options(args)), args.seed)
     return talk(Guide(shelf, args.language, args.questions, kinds))

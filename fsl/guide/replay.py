@@ -27,7 +27,7 @@ from fsl.guide.questions import (
     rate,
     worths,
 )
-from fsl.guide.worth import expected_best
+from fsl.guide.worth import expected_best, expected_best_of, outcomes
 
 Chooser = Callable[["Visit", list[Question]], Tensor]
 _LUCK = 301  # what a random number is for
@@ -50,12 +50,12 @@ class Visit:
     turn: int = 0
 
 
-def questions(visit: Visit, kind: str, done: set[tuple]) -> list[Question]:
-    """What may be asked now: ratings, or pairs, that were not asked yet."""
+def questions(visit: Visit, kind: str) -> list[Question]:
+    """What may be asked: ratings, or pairs. They are about the items, and stay the same while the belief learns."""
     places = visit.may_ask.nonzero()[:, 0].tolist()
     if kind == RATE:
-        return [rate(visit.belief, i) for i in places if (i,) not in done]
-    return [pair(visit.belief, *two) for two in combinations(places, 2) if two not in done]
+        return [rate(visit.belief, i) for i in places]
+    return [pair(visit.belief, *two) for two in combinations(places, 2)]
 
 
 def answer_of(asked: Question, ratings: Tensor) -> float | None:
@@ -73,12 +73,17 @@ def chosen(visit: Visit, asked: list[Question]) -> Tensor:
     if not np.any(taken):
         return worths(visit.belief, asked, left)
     belief = visit.belief
-    sd = torch.tensor([foretold(belief, one)[1] for one in asked], dtype=torch.float64).sqrt()
+    told = torch.tensor([foretold(belief, one) for one in asked], dtype=torch.float64)
+    sd = told[:, 1].sqrt()
     u = torch.stack([one.direction for one in asked])
     slopes = u @ belief.covariance[0] @ belief.features[0, left].T / sd[:, None]
     gone = torch.tensor(taken)
     mean = belief.expected()[0, left].expand_as(gone).masked_fill(gone, -1e9)
-    return expected_best(mean, slopes.masked_fill(gone, 0))
+    slopes = slopes.masked_fill(gone, 0)
+    if not asked[0].cuts:
+        return expected_best(mean, slopes)
+    cuts = torch.tensor([one.cuts for one in asked], dtype=torch.float64)
+    return expected_best_of(mean, slopes, outcomes((cuts - told[:, :1]) / sd[:, None]))
 
 
 def uncertain(visit: Visit, asked: list[Question]) -> Tensor:
@@ -111,10 +116,11 @@ def asked_by(
 ) -> dict[int, dict[str, float]]:
     """Number of questions -> `outcome`, for each of `n_questions`; without questions left, a visit stays as it is."""
     visit, done, found = replace(visit, candidates=visit.candidates.clone()), set(), {}
+    every = questions(visit, kind)
     for n in range(max(n_questions) + 1):
         if n in n_questions:
             found[n] = outcome(visit)
-        options = questions(visit, kind, done)
+        options = [one for one in every if one.about not in done]
         if not options or n == max(n_questions):
             continue
         one = options[int(chooser(visit, options).argmax())]

@@ -23,7 +23,7 @@ from fsl.learners.inner_folds import folds_by_group
 from fsl.tasks import Tasks, user_tasks
 
 LEFT_OVER, HALVES = "left over", "halves"
-PARTS = ((LEFT_OVER, RATE), (HALVES, RATE), (HALVES, PAIR))
+PARTS = ((LEFT_OVER, RATE), (LEFT_OVER, PAIR), (HALVES, RATE), (HALVES, PAIR))
 _ITEMS, _HALF, _PERSON = 311, 312, 313  # what a random number is for
 
 
@@ -40,8 +40,9 @@ def guide_study(
     """Records as `fsl.evaluate`'s: learner (how questions were chosen), partition (protocol and kind), n_shots (number
     of questions), seed (of the draw of halves, and of luck), task and group (the person), metric, value.
 
-    People with fewer than 3 more rated items than questions only train. max_people: of the others so many, drawn from
-    `seed`; max_items: of one person's items so many, drawn. Draws: `n_draws` wherever luck has a say, else one.
+    People with fewer than 3 more rated items than questions only train; pairs are judged where three candidates are
+    left. max_people: of the others so many, drawn from `seed`; max_items: of one person's items so many, drawn. Draws:
+    `n_draws` wherever luck has a say, else one.
     Raises InputError where nobody rated enough.
     """
     tasks = without_copies(user_tasks(shop))
@@ -88,6 +89,7 @@ def _one_person(
     items, ratings, person = items[some], ratings[some], str(test.subject_ids[number])
     own = of_items(belief, items)
     for protocol, kind in parts:
+        counts_asked = with_room(n_questions, len(items), protocol, kind)
         for name, chooser in CHOOSERS.items():
             for draw in range(n_draws if protocol == HALVES or name == "random" else 1):
                 may_ask, candidates = pools(protocol, len(items), seed + draw, number)
@@ -99,7 +101,7 @@ def _one_person(
                     "task": person,
                     "group": person,
                 }
-                for n, values in asked_by(visit, chooser, n_questions, kind).items():
+                for n, values in asked_by(visit, chooser, counts_asked, kind).items():
                     yield from (
                         {**told, "n_shots": n, "metric": m, "value": v} for m, v in values.items()
                     )
@@ -114,6 +116,12 @@ def of_items(belief: Belief, items: Tensor) -> Belief:
         belief.covariance,
         belief.noise[:, items],
     )
+
+
+def with_room(n_questions: Sequence[int], n_items: int, protocol: str, kind: str) -> list[int]:
+    """The numbers of questions after which three candidates are left, whatever was asked: a pair may take two away."""
+    taken = 0 if protocol == HALVES else 2 if kind == PAIR else 1
+    return [k for k in n_questions if n_items - taken * k >= 3]
 
 
 def pools(protocol: str, n: int, seed: int, number: int) -> tuple[Tensor, Tensor]:
@@ -134,19 +142,59 @@ def gains(
     """Chosen questions minus the others', paired and clustered by person: rows (partition, rival), columns K."""
     rivals = [name for name in CHOOSERS if name != "chosen"]
     rows: dict[tuple[str, str], dict[str, Interval]] = {}
-    chosen = records[records["n_shots"] > 0]
-    for partition, part in chosen.groupby("partition", sort=False):
+    for partition, part in records.groupby("partition", sort=False):
         for rival in rivals:
             rows[partition, rival] = {
                 f"{k} asked": paired_difference(part, "chosen", rival, metric, k, seed)
-                for k in n_questions
-                if k
+                for k in asked_in(part, n_questions)
             }
     return pd.DataFrame(rows).T
 
 
-def in_words(gap: Interval) -> str:
-    """ "+0.41 [+0.30, +0.52] *": with a star where 0 is outside."""
+def asked_in(records: pd.DataFrame, n_questions: Sequence[int]) -> list[int]:
+    """Those of `n_questions`, 0 left out, after which anybody was judged."""
+    return [k for k in n_questions if k and (records["n_shots"] == k).any()]
+
+
+def does_it_help(
+    hits: pd.DataFrame, regrets: pd.DataFrame, rivals: Sequence[str] = ("random", "popular")
+) -> list[str]:
+    """The answer in sentences, one per partition and rival, from the `gains` in hit@3 and in regret.
+
+    After which numbers of questions does one of the two leave 0 out, and on which side? Not adjusted for their number:
+    of twenty comparisons of nothing one would leave 0 out.
+    """
+    told = []
+    for partition, rival in hits.index:
+        if rival in rivals:
+            pairs = zip(hits.loc[(partition, rival)], regrets.loc[(partition, rival)], strict=True)
+            gaps = {
+                k.split()[0]: pair
+                for k, pair in zip(hits, pairs, strict=True)
+                if isinstance(pair[0], Interval)
+            }
+            better = [k for k, (hit, regret) in gaps.items() if hit.low > 0 or regret.high < 0]
+            worse = [k for k, (hit, regret) in gaps.items() if hit.high < 0 or regret.low > 0]
+            found = _after("helps", better) + _after("harms", worse)
+            said = " and ".join(found) or f"makes no sure difference after {_listed([*gaps])}"
+            told.append(f"{partition}: choosing, against {rival} questions, {said}.")
+    return told
+
+
+def _after(verb: str, counts: Sequence[str]) -> list[str]:
+    return [f"{verb} after {_listed(counts)}"] if counts else []
+
+
+def _listed(counts: Sequence[str]) -> str:
+    """ "1, 2 and 5"."""
+    *most, last = counts
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def in_words(gap: Interval | float) -> str:
+    """ "+0.41 [+0.30, +0.52] *": with a star where 0 is outside; "" where nobody was judged."""
+    if not isinstance(gap, Interval):
+        return ""
     return f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]" + " *" * (
         gap.low > 0 or gap.high < 0
     )

@@ -64,8 +64,8 @@ def outcomes(edges: Tensor) -> Outcomes:
 
 
 def expected_best_of(mean: Tensor, slopes: Tensor, found: Outcomes) -> Tensor:
-    """Σ_i P_i max_a (mean_a + slopes_a E[z | answer i]), exactly: [n_questions]. mean: [A]; slopes: [Q, A]."""
-    lines = mean + slopes[:, None, :] * found.mean[:, :, None]
+    """Σ_i P_i max_a (mean_a + slopes_a E[z | answer i]), exactly: [Q]. mean: [A] or [Q, A]; slopes: [Q, A]."""
+    lines = mean.expand_as(slopes)[:, None] + slopes[:, None, :] * found.mean[:, :, None]
     return (found.chance * lines.amax(2)).sum(1)
 
 

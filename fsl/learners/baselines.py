@@ -77,6 +77,7 @@ class ItemEffect(Learner):
         return self
 
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """μ + b_i, whatever the support."""
         return self.mean + self.effects[query_inputs[..., 1]]
 
 
@@ -92,6 +93,7 @@ class ShrunkBias(Learner):
     n_sweeps: int = 8
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "ShrunkBias":
+        """b_i and b_u in turn, `n_sweeps` times; keeps what they leave of the training rows."""
         self.mean = tasks.targets.mean()
         deviations, n = tasks.targets - self.mean, len(tasks.object_ids)
         counts = torch.bincount(tasks.objects, minlength=n)
@@ -124,6 +126,7 @@ class ShrunkBias(Learner):
         return torch.where(mask_of(support), left, 0)
 
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """μ + b_i + b_u, b_u of the support."""
         return self.prior(query_inputs) + self.subject_effect(support)[:, None]
 
 
@@ -140,6 +143,7 @@ class Popularity(Learner):
         return self
 
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """a + c log(1 + n_i), whatever the support."""
         return self.offset + self.slope * self.log_counts[query_inputs[..., 1]]
 
 

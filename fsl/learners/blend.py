@@ -22,15 +22,18 @@ class Blend(RankingLearner):
     fitted: bool = False
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Blend":
+        """Fit every member, unless they are `fitted` already."""
         if not self.fitted:
             self.members = [member.fit(tasks, validation) for member in self.members]
         return self
 
     def refresh(self, tasks: Tasks) -> "Blend":
+        """Every member takes up what is newer, unless they are `fitted` by somebody else."""
         if not self.fitted:
             self.members = [member.refresh(tasks) for member in self.members]
         return self
 
     def scores(self, support: Examples) -> Tensor:
+        """Σ_m w_m z(scores_m), z the z-score over the catalogue: [n_tasks, n_objects]."""
         parts = zip(self.weights, self.members, strict=True)
         return sum(weight * z_scored(member.scores(support)) for weight, member in parts)

@@ -30,6 +30,7 @@ class RankingLearner(Learner):
         raise TypeError(f"{type(self).__name__} does not say how it scores")
 
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """The scores of the objects asked about, [n_tasks, n_query]: those of the whole catalogue, looked up."""
         return self.scores(support).gather(1, query_inputs[..., 1])
 
     def refresh(self, tasks: Tasks) -> RankingLearner:

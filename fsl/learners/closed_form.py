@@ -32,6 +32,7 @@ class RidgeHead(Scoring):
         self.a, self.b = nn.Parameter(torch.ones(())), nn.Parameter(torch.zeros(()))
 
     def scores(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """a z_q Zᵀ (Z Zᵀ + λI)⁻¹ Y + b by one solve in the K rows; −∞ for a class without support."""
         mask = mask_of(support)[..., None]
         z, asked = self.body(support.inputs) * mask, self.body(query_inputs)
         rating = support.targets.is_floating_point()
@@ -54,10 +55,12 @@ class Gaussian(Scoring):
         raise TypeError(f"{type(self).__name__} does not say its distribution")
 
     def scores(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """The mean of the predictive distribution."""
         self._wants_numbers(support)
         return self.distribution(support, query_inputs).mean
 
     def losses(self, episode: Episode) -> Tensor:
+        """½ (log σ² + (y − μ)² / σ²), mean over a task's query rows: [n_tasks]."""
         support, query = (with_mask(side) for side in episode)
         self._wants_numbers(support)
         mean, variance = self.distribution(support, query.inputs)
@@ -93,6 +96,7 @@ class ALPaCA(Gaussian):
         return factor @ factor.T
 
     def distribution(self, support: Examples, query_inputs: Tensor) -> Predictive:
+        """N(φ_q k, (1 + φ_qᵀ Λ⁻¹ φ_q) σ²), by the Cholesky factor of Λ."""
         mask = mask_of(support)[..., None]
         phi, asked = self.body(support.inputs) * mask, self.body(query_inputs)
         y = support.targets[..., None] * mask
@@ -135,6 +139,7 @@ class CNP(Gaussian):
         )
 
     def distribution(self, support: Examples, query_inputs: Tensor) -> Predictive:
+        """N(μ, σ²) of g([z_q, r]); r = 0 without support."""
         z, asked, mask = self.body(support.inputs), self.body(query_inputs), mask_of(support)
         told = self.h(torch.cat([z, support.targets[..., None]], dim=-1))
         r = torch.where(mask[..., None], told, 0).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)

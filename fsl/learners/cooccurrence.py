@@ -31,6 +31,7 @@ class ItemKNN(RankingLearner):
     likes: float | None = None
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "ItemKNN":
+        """s, CSR [n_objects, n_objects]; with a half-life a behaviour of age t days weighs 2^(−t / half_life) in c."""
         weights = None
         if self.half_life is not None:
             weights = (0.5 ** (recency(tasks) / self.half_life / 2)).float()
@@ -39,6 +40,7 @@ class ItemKNN(RankingLearner):
         return self
 
     def scores(self, support: Examples) -> Tensor:
+        """Sums of rows of s; 0 for all objects where nothing is known."""
         met = support_matrix(support, self.similarity.shape[0], self.likes)
         return dense(met @ self.similarity)
 
@@ -75,6 +77,7 @@ class EASE(RankingLearner):
     likes: float | None = None
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "EASE":
+        """One inverse of [MOST_OBJECTS]² numbers at most, in float64."""
         met = met_matrix(tasks, self.likes)
         n = np.asarray(met.sum(0)).ravel()
         self.n_objects = len(n)
@@ -89,6 +92,7 @@ class EASE(RankingLearner):
         return self
 
     def scores(self, support: Examples) -> Tensor:
+        """s B among the objects that take part, 0 for the others."""
         met = dense(support_matrix(support, self.n_objects, self.likes)[:, self.among])
         found = torch.zeros(len(met), self.n_objects)
         found[:, self.among] = met @ self.weights
@@ -109,6 +113,7 @@ class ContentNeighbours(RankingLearner):
         return self
 
     def scores(self, support: Examples) -> Tensor:
+        """Likeness to the sum of the support's rows of content: [n_tasks, n_objects]."""
         met = support_matrix(support, len(self.content), self.likes)
         return dense(met @ self.content.numpy()) @ self.content.T
 

@@ -30,6 +30,7 @@ class EpisodicRidge(RankingLearner):
     likes: float | None = None
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "EpisodicRidge":
+        """Keeps what was met and liked: W is solved for each K when it is first asked for."""
         met, liked = met_matrix(tasks), met_matrix(tasks, self.likes)
         self.n_objects = met.shape[1]
         n = np.asarray(met.sum(0)).ravel()
@@ -40,6 +41,7 @@ class EpisodicRidge(RankingLearner):
         return self
 
     def scores(self, support: Examples) -> Tensor:
+        """Each task by the map of its own number of shots; ȳ alone where nothing is known."""
         met = dense(support_matrix(support, self.n_objects)[:, self.among])
         shots = mask_of(support).sum(1)
         found = torch.zeros(len(met), self.n_objects)

@@ -68,6 +68,7 @@ class MAML(Method):
         return {}
 
     def losses(self, episode: Episode) -> Tensor:
+        """Query loss of each task after the inner steps, [n_tasks], differentiable through them."""
         support = Examples(*episode.support)
         return meta_loss(
             self.net,
@@ -142,6 +143,7 @@ class MetaSGD(MAML):
         )
 
     def rates(self) -> dict[str, Tensor]:
+        """α, one per weight, by the name of its parameter."""
         return dict(zip(self.names, self.alpha, strict=True))
 
 
@@ -160,6 +162,7 @@ class ProtoMAML(MAML):
         super().__init__(with_head(body, 1), *args, **options)
 
     def starts(self, support: Examples) -> dict[str, Tensor]:
+        """W and b of each task's prototypes; a class that the task lacks starts at b = −∞."""
         support = with_mask(support)
         centres, counts = prototypes(self.net.body(support.inputs), support)
         bias = -centres.square().sum(-1)

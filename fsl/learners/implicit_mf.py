@@ -29,6 +29,7 @@ class ImplicitALS(RankingLearner):
     seed: int = 0
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "ImplicitALS":
+        """`n_sweeps` times p with q fixed, then q with p fixed, each exact."""
         met = met_matrix(tasks, self.likes)
         generator = torch.Generator().manual_seed(self.seed)
         self.factors = 0.1 * torch.randn(met.shape[1], self.n_factors, generator=generator)
@@ -39,6 +40,7 @@ class ImplicitALS(RankingLearner):
         return self
 
     def scores(self, support: Examples) -> Tensor:
+        """p·q of all objects, p the solve on the support."""
         met = support_matrix(support, len(self.factors), self.likes)
         return self._solved(met, self.factors) @ self.factors.T
 

@@ -54,6 +54,7 @@ class Prototypical(Scoring):
         self.log_lambda = nn.Parameter(torch.zeros(()))
 
     def scores(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """−‖z_q − c_n‖² / temperature, or ŷ for ratings; −∞ for a class without support."""
         z, asked = self.body(support.inputs), self.body(query_inputs)
         if support.targets.is_floating_point():
             return self._ratings(z, support, asked)
@@ -87,6 +88,7 @@ class Matching(Scoring):
         self.nothing = nn.Parameter(torch.tensor(2.0))
 
     def scores(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """log Σ of the attention on a class's rows, or ŷ for ratings; −∞ for a class without support."""
         z, asked = (
             nn.functional.normalize(self.body(x), dim=-1) for x in (support.inputs, query_inputs)
         )
@@ -126,6 +128,7 @@ class Relation(Scoring):
         self.log_lambda = nn.Parameter(torch.zeros(()))
 
     def scores(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """g of the query beside each prototype, or the mean of g y over the support, shrunk by λ, for ratings."""
         z, asked = self.body(support.inputs), self.body(query_inputs)
         if support.targets.is_floating_point():
             y = torch.where(mask_of(support), support.targets, 0)

@@ -89,6 +89,7 @@ class Voting(Learner):
         raise TypeError(f"{type(self).__name__} does not say who is similar")
 
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """μ + b_i + b_u, corrected by the votes of those who are near; chunked, since near is [n_tasks, n_train]."""
         return in_chunks(self._predict, support, query_inputs)
 
     def _predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
@@ -119,6 +120,7 @@ class UserKNN(Voting):
         return self
 
     def similarity(self, support: Examples) -> Tensor:
+        """s_tv, [n_tasks, n_train]; 0 with those who rated nothing of the support."""
         mask, residuals = mask_of(support), self.bias.residuals(support)
         owner = torch.arange(len(mask))[:, None].expand_as(mask)[mask]
         shape = (len(mask), self.votes.residuals.shape[1])
@@ -168,6 +170,7 @@ class FoldIn(Learner):
         return self
 
     def predict(self, support: Examples, query_inputs: Tensor) -> Tensor:
+        """μ + b_i + [1, q_i]·w, w the ridge solve on what the prior leaves of the support."""
         left = support.targets - self.bias.prior(support.inputs)
         weights = ridge_weights(
             self._design(support.inputs), left, mask_of(support), self.precision

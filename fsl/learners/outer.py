@@ -27,6 +27,7 @@ class Reptile(MAML):
         self.outer_steps = outer_steps
 
     def backward(self, episode: Episode) -> Tensor:
+        """Puts θ − mean_t θ_t,n where gradients go; returns its norm in place of a loss."""
         rows = _all_rows(episode)
         loss = self.loss or usual_loss(rows.targets)
         n_steps = self.n_steps if self.outer_steps is None else self.outer_steps
@@ -66,6 +67,7 @@ class Transfer(MAML):
             self.joint = with_head(net.body, n_classes)
 
     def draw(self, tasks, n_tasks: int, generator: torch.Generator) -> Examples:
+        """`n_rows` rows of all training tasks, mixed."""
         return tasks.joint(self.n_rows, generator)
 
     def losses(self, rows: Examples) -> Tensor:

@@ -23,6 +23,7 @@ class MostPopular(RankingLearner):
     likes: float | None = None
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "MostPopular":
+        """Counts; those of ever, times 10⁻³, part what was not met within `days`."""
         ever = is_positive(tasks.targets, self.likes)
         self.log_counts = _counted(tasks, ever).log1p()
         if self.days is not None:
@@ -31,6 +32,7 @@ class MostPopular(RankingLearner):
         return self
 
     def scores(self, support: Examples) -> Tensor:
+        """The same for every task."""
         return self.log_counts.expand(len(support.inputs), -1).clone()
 
 

@@ -44,6 +44,7 @@ class SetNet(nn.Module):
             nn.init.zeros_(last.weight)
 
     def forward(self, pairs: Tensor, known: Tensor, mask: Tensor, vectors: Tensor) -> Tensor:
+        """Scores [n_tasks, n_objects]: linear + deep in the pair's numbers, + uᵀ M v, u attention over the support."""
         z = (pairs.float() - self.mean) / self.spread
         score = (self.linear(z) + self.deep(z))[..., 0]
         if known.shape[1] == 0:

@@ -30,6 +30,7 @@ class Selected(Learner):
     refit: bool = False
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "Selected":
+        """Fit every candidate, keep the one of least RMSE on validation episodes; `refit`: anew with them."""
         if len(self.candidates) == 1 and self.refit and validation is not None:
             self.chosen, self.errors = self.candidates[0].fit(join(tasks, validation)), []
             return self
@@ -50,6 +51,7 @@ class Selected(Learner):
         return self.chosen.predict(support, query_inputs)
 
     def distribution(self, support: Examples, query_inputs: Tensor):
+        """That of the chosen candidate; None where it has none."""
         known = getattr(self.chosen, "distribution", None)
         return None if known is None else known(support, query_inputs)
 

@@ -62,6 +62,7 @@ class SetRanker(RankingLearner):
             )
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "SetRanker":
+        """The nets, each from its own seed, on lessons whose tables do not hold what is asked."""
         self.anchor = None
         self.refresh(tasks)
         self.anchor = self.tables.factors
@@ -76,10 +77,12 @@ class SetRanker(RankingLearner):
         return self
 
     def refresh(self, tasks: Tasks) -> "SetRanker":
+        """New tables, their factors turned towards those of the fit; the nets stay as they are."""
         self.tables = Tables(tasks, self._now(tasks), self.likes, self.anchor)
         return self
 
     def scores(self, support: Examples) -> Tensor:
+        """Mean over the nets, a few tasks at a time."""
         support = support._replace(mask=mask_of(support))
         parts = [
             self._scores(Examples(*(x[s : s + _TASKS_AT_ONCE] for x in support)))

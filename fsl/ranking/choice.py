@@ -30,6 +30,7 @@ class SelectedByRank(RankingLearner):
     metric: str = "ndcg@10"
 
     def fit(self, tasks: Tasks, validation: Tasks | None = None) -> "SelectedByRank":
+        """Fit every candidate, keep the one that ranks best on the validation tasks, `how` as in `rank`."""
         if validation is None or len(validation) == 0:
             raise InputError("choosing a setting needs validation tasks, and there are none")
         if not 0 < len(self.candidates) <= MOST_SETTINGS:
@@ -44,8 +45,10 @@ class SelectedByRank(RankingLearner):
         return self
 
     def refresh(self, tasks: Tasks) -> "SelectedByRank":
+        """The chosen one takes up what is newer; nothing is chosen again."""
         self.chosen = self.chosen.refresh(tasks)
         return self
 
     def scores(self, support: Examples) -> Tensor:
+        """Those of the chosen one."""
         return self.chosen.scores(support)

@@ -41,6 +41,7 @@ class Judge:
             self.surprise = -(counts / counts.sum()).log2().float()
 
     def see(self, scores: Tensor, question: Question) -> None:
+        """Take in the scores [n_tasks, n_catalogue] of some tasks."""
         relevant, mask = question.relevant, question.mask
         full = places(scores, relevant, mask, question.candidates)
         sampled = None
@@ -58,9 +59,11 @@ class Judge:
             self.bits += float((top @ self.surprise / top.sum(1)).sum())
 
     def values(self) -> dict[str, Tensor]:
+        """Each metric's value for every task seen, in their order."""
         return {metric: torch.cat(values) for metric, values in self.seen.items()}
 
     def use(self) -> dict[str, float]:
+        """Coverage, the share of all that is expected in somebody's first ten, and novelty in bits (NaN: no counts)."""
         novelty = float("nan") if self.surprise is None else self.bits / self.n_lists
         return {f"coverage@{_TOP}": float(1 - self.missed.mean()), f"novelty@{_TOP}": novelty}
 

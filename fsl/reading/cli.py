@@ -75,12 +75,13 @@ def add_parser(commands) -> None:
 
 
 def _list(args: argparse.Namespace) -> int:
+    from fsl.reading.sentences import counted
     from fsl.sources import SOURCES
 
     for source in SOURCES.values():
         made = "simulated" if source.simulated else "real"
         print(f"{source.name} ({made} {source.kind}): {source.about}")
-        size = ", ".join(f"{n:,} {what}" for what, n in source.size.items())
+        size = ", ".join(counted(n, what) for what, n in source.size.items())
         size += ", or as many as you ask for" if source.simulated else ""
         print(f"    size   {size}")
         print(f"    terms  {source.terms}")
@@ -129,19 +130,21 @@ def _check(args: argparse.Namespace) -> int:
     print()
     for line in (*hints({role: getattr(shop, role) for role in KEYS}), shop.verdict()):
         print(f"- {inert(line)}")
-    print("The tables are sound.", file=sys.stderr)
+    lacking = shop.lacking()
+    said = f"The tables can be read, but are too small for a verdict: {inert(lacking)}."
+    print(said if lacking else "The tables are sound.", file=sys.stderr)
     return 0
 
 
 def _print_columns(role: str, shop) -> None:
     from fsl.data import column_kind
-    from fsl.reading.sentences import inert
+    from fsl.reading.sentences import counted, inert
 
     table = getattr(shop, role)
     if table is None:
         print(f"\n{role}: no table")
         return
-    print(f"\n{role}: {len(table):,} rows")
+    print(f"\n{role}: {counted(len(table), 'rows')}")
     width = max(len(inert(column)) for column in table.columns)
     features = shop.features_of(role)
     for column in table.columns:

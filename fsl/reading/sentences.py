@@ -39,6 +39,11 @@ def show(value: object, width: int = 40) -> str:
     return repr(value if len(value) <= width else value[: width - 1] + "…")
 
 
+def counted(n: int, things: str) -> str:
+    """ "1 user", "2,000 users": a number and what it counts, given in the plural with an s."""
+    return f"{n:,} {things[:-1] if n == 1 else things}"
+
+
 def listed(problems: Sequence[str], label: str) -> list[str]:
     """The first ten problems of a file, and how many more there are."""
     more = len(problems) - SHOWN

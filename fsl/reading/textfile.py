@@ -80,6 +80,9 @@ def _layout(file: TableFile, head: str, quoted: bool, n_bytes: int, ends_quoted:
         raise InputError(f"{file.label}: there are only empty lines, expected a header and rows.")
     if file.kind == "recbole":
         return _typed_header(file, first, n_bytes)
+    if len(first) > (most := csv.field_size_limit()):
+        said = f"a header of {len(first):,} characters, expected one of at most {most:,}"
+        raise InputError(f"{file.label}, line 1: {said}.")
     splits = {d: next(csv.reader([first], delimiter=d)) for d in DELIMITERS}
     counts = {d: 0 if '"' in "".join(fields) else len(fields) for d, fields in splits.items()}
     delimiter = max(DELIMITERS, key=counts.get)  # a tie goes to the comma, which is first

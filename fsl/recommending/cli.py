@@ -62,8 +62,8 @@ def run_train(args: argparse.Namespace) -> int:
         raise InputError(f"--learner {args.learner!r}: expected one of {', '.join(LEARNERS)}.")
     if not args.out or not may_be_written(out):
         raise InputError(f"--out {args.out!r}: expected a file in a folder that is there.")
-    if args.seed < 0:
-        raise InputError(f"--seed {args.seed}: expected a whole number, 0 or above.")
+    if not 0 <= args.seed < 2**32:
+        raise InputError(f"--seed {args.seed}: expected a whole number from 0 to {2**32 - 1}.")
     model = train(open_shop(args.data, **read_options(args)), args.learner, args.seed, _tell)
     model.save(out)
     print(f"{inert(args.out)}: {inert(repr(model))}, {out.stat().st_size / 1e6:.1f} MB")

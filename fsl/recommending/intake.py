@@ -88,6 +88,7 @@ def known_of(
     else:
         column = _column(rows, (model.about["target"],), columns, notes)
         targets = _numbers(rows.frame[column], model.about["target"])
+    _check_one(rows, newcomer, columns)
     _check(rows, model, newcomer, ids, targets)
     known = dict(zip(ids, targets, strict=True))
     return (list(known) if model.scale is None else known), notes
@@ -99,6 +100,15 @@ def _numbers(texts: pd.Series, target: str) -> list[object]:
     commas = decimal_commas(texts) if found.isna().any() else None
     found = found if commas is None else commas
     return [text if number != number else number for text, number in zip(texts, found, strict=True)]
+
+
+def _check_one(rows: Rows, newcomer: str, columns: Mapping[str, str]) -> None:
+    """A log of several newcomers would pass for one with all their tastes."""
+    column = columns.get(newcomer, newcomer)
+    several = [text for text in rows.frame.get(column, pd.Series(dtype=str)).unique() if text]
+    if len(several) > 1:
+        seen = f"{len(several)} {newcomer}s ({show(several[0])}, {show(several[1])}{', …' * (len(several) > 2)})"
+        raise InputError(f"{rows.label}: column {show(column)} names {seen}, expected one.")
 
 
 def _check(rows: Rows, model: Model, newcomer: str, ids: pd.Series, targets: list[object]) -> None:

@@ -45,7 +45,7 @@ def add_parser(commands) -> None:
         help="set a notebook's parameter",
     )
     add("--seed", type=int, metavar="N", help="the same as -p seed=N")
-    add("--quick", action="store_true", help="small sizes: two to four minutes")
+    add("--quick", action="store_true", help="small sizes, some minutes in all")
     add(
         "--full",
         action="store_true",

@@ -203,7 +203,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "13_bandit": Preset(
         data=("simulated", "ml-100k", "phones-99"),
-        report={"n_users": 2400, "n_updates": 200, "n_guides": 3},
+        report={"n_users": 1200, "n_updates": 40, "n_guides": 3, "n_stream": 60},
         full={
             "n_users": 6000,
             "n_folds_run": 5,
@@ -221,9 +221,9 @@ PRESETS: dict[str, Preset] = {
     ),
     "15_ab_test": Preset(report={"n_users": 6000}),
     "16_guide": Preset(
-        data=("simulated", "phones-99"),
-        report={"n_folds": 3, "max_people": 60, "max_items": 30},
-        full={"n_folds": 10, "max_people": 10_000, "max_items": 40, "n_draws": 5},
+        data=("phones-99", "simulated", "ml-100k"),
+        report={"n_folds": 3, "max_people": 60, "max_items": 24},
+        full={"n_folds": 5, "max_people": 10_000, "max_items": 30, "n_draws": 3},
         full_minutes=20,
         needs_target=True,
     ),

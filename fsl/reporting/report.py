@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 
 from fsl.errors import InputError
+from fsl.reading.sentences import show
 from fsl.reporting import index, page
 from fsl.reporting.execute import Kernels, Progress, execute
 from fsl.reporting.failure import without_folders
@@ -46,8 +47,7 @@ def run_report(
     if jobs < 1:
         raise InputError(f"--jobs wants a whole number above 0, not {jobs}")
     folder = notebooks_folder()
-    out = (out or folder.parent / "reports").resolve()
-    _refuse_project(out, folder.resolve())
+    out = _checked(out or folder.parent / "reports", folder.resolve())
     planned = plan(request, folder)
     tell_of_folders(planned)
     if request.size == "full":
@@ -61,6 +61,17 @@ def run_report(
         commit(out, [*names, "index.html"], gone)
     tell(entries, out, larger)
     return int(any(entry["status"] == "failed" for entry in entries))
+
+
+def _checked(out: Path, notebooks: Path) -> Path:
+    """Where reports go, resolved. Raises InputError for a place that cannot be (a loop of links, too long a name)."""
+    try:
+        found = out.resolve()
+        _refuse_project(found, notebooks)
+    except (OSError, RuntimeError) as error:
+        said = getattr(error, "strerror", None) or "its links lead to themselves"
+        raise InputError(f"cannot write to {show(str(out))}: {said}") from None
+    return found
 
 
 def _refuse_project(out: Path, notebooks: Path) -> None:

@@ -3,6 +3,7 @@
 A grammar: an opener, one of an intent's phrasings with its blanks filled in, an ending. Knows no encoder.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,11 +77,20 @@ def open_questions(name: str, seed: int = 0) -> tuple[Intents, Intents]:
     return open_intents(name), open_intents(other)
 
 
+def _most(phrasings: Sequence[str]) -> int:
+    """How many ways there are to fill in the phrasings; of different questions there are no more."""
+    filled = (
+        math.prod(len(values) for blank, values in BLANKS.items() if f"{{{blank}}}" in phrasing)
+        for phrasing in phrasings
+    )
+    return len(OPENERS) * len(ENDINGS) * sum(filled)
+
+
 def _sentences(
     intent: str, phrasings: Sequence[str], n: int, rng: np.random.Generator
 ) -> list[str]:
     found: dict[str, str] = {}
-    for _ in range(60 * n):
+    for _ in range(60 * n if n <= _most(phrasings) else 0):
         filled = {blank: rng.choice(values) for blank, values in BLANKS.items()}
         text = rng.choice(OPENERS) + rng.choice(phrasings).format(**filled) + rng.choice(ENDINGS)
         found.setdefault(same_words(text), text)
