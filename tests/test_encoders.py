@@ -23,7 +23,7 @@ from fsl.encoders.minilm import minilm
 from fsl.encoders.tfidf import words
 from fsl.errors import InputError
 from fsl.reading import fetch
-from fsl.texts.said_twice import SAID_TWICE
+from fsl.texts.said_twice import SAID_TWICE, n_found, similarities
 
 ENGLISH = [
     "My card has not arrived yet.",
@@ -33,7 +33,7 @@ ENGLISH = [
     "a longer question, about the screen and the battery of the phone, which broke after a week",
     "x",
 ]
-CHINESE = list(SAID_TWICE["Chinese"])
+CHINESE = SAID_TWICE["Chinese"]
 NAMES = ("minilm", "multilingual", "tfidf")
 
 
@@ -74,15 +74,11 @@ def test_like_texts_are_near_and_others_are_not():
     assert x[0] @ x[1] > max(x[0] @ x[2], x[0] @ x[3], x[1] @ x[2], x[1] @ x[3])
 
 
-def similarities(name: str) -> np.ndarray:
-    encoder = text_encoder(name)
-    first, second = (encoder.encode([pair[side] for pair in CHINESE]) for side in (0, 1))
-    return first @ second.T
-
-
 def test_minilm_cannot_tell_chinese_apart_and_the_multilingual_one_can():
     own, other = np.eye(len(CHINESE), dtype=bool), ~np.eye(len(CHINESE), dtype=bool)
-    blind, sees = similarities("minilm"), similarities("multilingual")
+    found = [similarities(text_encoder(name), "Chinese") for name in ("minilm", "multilingual")]
+    blind, sees = (cosines.numpy() for cosines in found)
+    assert [n_found(cosines) for cosines in found] == [3, 8]
     assert blind[other].mean() > 0.5  # unrelated questions look alike ...
     assert blind[own].mean() - blind[other].mean() < 0.15  # ... nearly as much as paraphrases
     assert (blind.argmax(1) == np.arange(len(CHINESE))).mean() <= 0.5

@@ -156,6 +156,14 @@ def test_a_chinese_question_to_an_english_faq_is_read_by_the_multilingual_encode
     assert "monthly rates" in service.reply(asked, sure=0.1).answer
 
 
+def test_an_answer_keeps_its_lines_and_no_control_character(tmp_path):
+    path = written(
+        tmp_path, "question,answer", 'where?,"Here:\nFirst \x1b[31mStreet"', "when?,at ten"
+    )
+    said = str(read_faq(path).service("tfidf").reply("where"))
+    assert said.splitlines()[:2] == ["Here:", r"First \x1b[31mStreet"]
+
+
 def test_reply_wants_words():
     with pytest.raises(InputError, match="the question is empty, expected some words"):
         own_faq("en").service("tfidf").reply(" ")

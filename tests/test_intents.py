@@ -14,17 +14,17 @@ from torch.nn.functional import normalize
 
 from fsl import InputError
 from fsl.class_evaluation import accuracy
-from fsl.encoders import TokenStates
+from fsl.encoders import TokenStates, packages
 from fsl.episodes import Examples
 from fsl.learners.metric import Matching, Prototypical, SiameseNearest
 from fsl.learners.vectors import CosinePrototypes, WithinPrototypes
-from fsl.texts import intent_heads, out_of_scope, transductive
+from fsl.texts import intent_heads, out_of_scope, own_faq, transductive
 from fsl.texts.fewrel import Sentence, whole
 from fsl.texts.fewrel_encoded import first_run, spanned
 from fsl.texts.fine_tuning import FineTuning, batches, embed, supervised_contrast
 from fsl.texts.intent_heads import Shots
 from fsl.texts.intent_looks import Frozen, Look, Service, chosen, draw_support
-from fsl.texts.intent_parts import HELD_BACK, some_intents
+from fsl.texts.intent_parts import HELD_BACK, some_intents, whole_shots
 from fsl.texts.intent_study import accuracy_table, by_intent, judge_heads, points, rulers
 from fsl.texts.intents import Intents, Texts, read_banking, read_clinc
 from fsl.texts.projection import Projected, Projection, learn_projection
@@ -214,7 +214,22 @@ def test_a_part_of_the_intents_has_validation_and_what_is_out_of_scope():
     assert not outside["val"] & outside["test"]
     assert not (outside["val"] | outside["test"]) & set(places)
     assert some_intents(intents, 0) is intents
-    assert "made has 6 intents, expected 2 to as many, or 0 for all, got 7" in refused(
+    few = some_intents(intents, 3, 2, seed=1)
+    assert few.names == part.names
+    assert few.train.texts == part.train.texts
+    for texts in (few.validation, few.test):
+        assert torch.bincount(texts.labels).tolist() == [2, 2, 2]
+    assert set(few.test.texts) < set(part.test.texts)
+    whole = {p: len(own.texts) for p, own in part.out_of_scope.items()}
+    assert {p: len(t.texts) for p, t in few.out_of_scope.items()} == {
+        p: min(6, n) for p, n in whole.items()
+    }
+    one = some_intents(intents, 3, 1, seed=1)
+    assert all(len(own.texts) == 3 < whole[p] for p, own in one.out_of_scope.items())
+    assert (
+        refused(some_intents, intents, 3, -1) == "n_asked is -1, expected 1 or more, or 0 for all."
+    )
+    assert "made has 6 intents, expected 3 to as many, or 0 for all, got 7" in refused(
         some_intents, intents, 7
     )
 
@@ -563,3 +578,36 @@ def test_the_background_s_metric_makes_classes_round():
     raw = vectors - torch.stack([vectors[labels == c].mean(0) for c in range(6)])[labels]
     before = torch.linalg.eigvalsh(raw.T @ raw / 1200)
     assert spread[-1] / spread[0] < 0.2 * before[-1] / before[0]
+
+
+def test_shots_are_whole_and_some_are_left():
+    assert whole_shots([5, 1]) == [1, 5]
+    assert whole_shots((1, 5, 10), most=5) == [1, 5]
+    for shots in ([0], [0, 5], [10]):
+        said = refused(whole_shots, shots, 5)
+        assert said == f"shots are {shots}, expected examples of each intent, from 1 to 5."
+    assert "different whole numbers" in refused(whole_shots, [])
+    assert "different whole numbers" in refused(whole_shots, [1, 1])
+
+
+def test_no_draw_and_no_epoch_are_refused():
+    assert refused(Service, made_intents(), []) == (
+        "examples are to be drawn 0 times, expected 1 draw or more."
+    )
+    assert refused(FineTuning(epochs=0).fit, None, None) == "epochs is 0, expected 1 or more."
+
+
+def test_what_cannot_be_had_makes_room_for_ours_and_is_said(monkeypatch):
+    def gone(name, timeout):
+        raise InputError(f"{name} cannot be fetched: no network.")
+
+    monkeypatch.setattr(own_faq, "open_intents", gone)
+    intents, encoder, missing = own_faq.intents_or_ours("banking77")
+    assert (intents.source, encoder.name) == ("phone shop FAQ", "minilm")
+    assert missing == ["banking77 cannot be fetched: no network."]
+    monkeypatch.setattr(packages, "version_of", lambda name: None)
+    intents, encoder, missing = own_faq.intents_or_ours("clinc150")
+    assert (intents.source, encoder.name, len(missing)) == ("phone shop FAQ", "tfidf", 2)
+    assert refused(own_faq.intents_or_ours, "bank77") == (
+        "no intents are called 'bank77', expected banking77 or clinc150 or ours."
+    )

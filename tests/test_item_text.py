@@ -12,7 +12,18 @@ from fsl.encoders import text_encoder
 from fsl.errors import InputError
 from fsl.item_text import item_texts, text_features, with_item_text
 from fsl.tasks import item_tasks, user_tasks
-from fsl.texts.item_study import COLUMNS, contents_of
+from fsl.texts.item_results import (
+    BOTH,
+    COLUMNS,
+    ONE_HOT,
+    TEXT,
+    WITHOUT,
+    content_gaps,
+    in_words,
+    item_text_table,
+    metric_of,
+)  # fmt: skip
+from fsl.texts.item_study import contents_of, item_text_records
 
 
 def a_shop(items: pd.DataFrame | None) -> Shop:
@@ -162,3 +173,99 @@ def test_contents_of_clicks_weigh_alike(shop):
     assert squares["no content"] == 0
     assert squares["text"] == pytest.approx(squares["one-hot"])
     assert squares["both"] == pytest.approx(2 * squares["one-hot"])
+
+
+def clicked(seed: int = 0, hours: int = 0) -> Shop:
+    """A new thing every twelve days of 2013 and 2014; half of the users take red ones, half blue, as its name says."""
+    draw = np.random.default_rng(seed)
+    colours = np.tile(["red", "blue"], 30)
+    rows = [
+        (f"u{user}", f"i{item}", 12 * item + int(draw.integers(60)))
+        for user in range(60)
+        for item in draw.permutation(60)[:30]
+        if (colours[item] == "red") == (user % 2 == 0)
+    ]
+    log = pd.DataFrame(rows, columns=["user", "item", "day"])
+    start = int(pd.Timestamp("2013-01-01").timestamp())
+    log["timestamp"] = start + 86_400 * log.pop("day") + 3600 * hours
+    names = [f"{colour} thing {item}" for item, colour in enumerate(colours)]
+    items = pd.DataFrame({"item": [f"i{n}" for n in range(60)], "name": names})
+    return Shop(log, None, items, "clicks")
+
+
+@pytest.fixture(scope="module")
+def clicks():
+    shop = clicked()
+    encoder = text_encoder("tfidf", item_texts(shop))
+    return shop, item_text_records(shop, encoder, (0, 2), n_components=8)
+
+
+def test_clicks_are_judged_and_told_like_ratings(clicks):
+    shop, records = clicks
+    assert metric_of(shop) == "hr@10"
+    table = item_text_table(shop, records)
+    assert list(table.columns) == COLUMNS
+    first = table[table["n_shots"] == 0].set_index("content")
+    assert list(first.index) == [WITHOUT, ONE_HOT, TEXT, BOTH, "random", "oracle"]
+    assert first.loc["oracle", "value"] == 1
+    assert first.loc[WITHOUT, "value"] == pytest.approx(first.loc["random", "value"], abs=0.02)
+    assert first.loc[TEXT, "value"] > first.loc["random", "value"] + 0.1
+    gaps = content_gaps(records, "hr@10", 0)
+    value = first["value"]
+    assert gaps.loc[TEXT, "value"] == pytest.approx(value[TEXT] - value[ONE_HOT])
+    assert (first.loc[[WITHOUT, TEXT, BOTH], "p (Holm)"] <= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "metric", "verdict"),
+    [
+        (-0.2, -0.1, 0.01, "rmse", "beats"),
+        (0.1, 0.2, 0.01, "rmse", "loses to"),
+        (-0.1, 0.2, 0.01, "rmse", "cannot be told from"),
+        (-0.2, -0.1, 0.08, "rmse", "cannot be told from"),
+        (0.1, 0.2, 0.01, "hr@10", "beats"),
+        (-0.2, -0.1, 0.01, "hr@10", "loses to"),
+    ],
+)
+def test_the_outcome_in_words(low, high, p, metric, verdict):
+    gap = pd.Series({"value": (low + high) / 2, "low": low, "high": high, "p_holm": p})
+    said = in_words(gap, metric, 0, 33)
+    assert said.startswith(f"With nothing known of a new item, its text {verdict} one-hot columns")
+    assert said.endswith("33 items")
+
+
+@pytest.mark.parametrize(
+    ("shots", "options", "said"),
+    [
+        ([], {}, "n_shots must be different whole numbers, 0 or more, got []"),
+        ([0], {"n_folds": 6}, "n_folds 6, n_draws 1, n_components 32: expected 1 to 5 folds"),
+        ([0], {"n_draws": 0}, "n_folds 1, n_draws 0, n_components 32: expected 1 to 5 folds"),
+    ],
+)
+def test_what_cannot_be_studied_is_one_sentence(shop, shots, options, said):
+    asked = {"n_folds": 1, "n_draws": 1} | options
+    with pytest.raises(InputError) as caught:
+        item_text_records(shop, text_encoder("tfidf", item_texts(shop)), shots, **asked)
+    assert str(caught.value).startswith(said)
+
+
+def test_times_of_the_day_and_no_times(clicks):
+    shop = clicked(hours=7)
+    encoder = text_encoder("tfidf", item_texts(shop))
+    found = item_text_records(shop, encoder, [2], n_components=8)
+    assert set(found["learner"]) >= {ONE_HOT, TEXT}
+    timeless = Shop(shop.interactions.drop(columns="timestamp"), None, shop.items, "clicks")
+    with pytest.raises(
+        InputError, match="clicks: a new item is told by its time, and interactions"
+    ):
+        item_text_records(timeless, encoder, [2])
+    with pytest.raises(InputError, match="'soon' is no date, expected one such as 2014-01-01"):
+        item_text_records(shop, encoder, [2], start="soon")
+
+
+def test_clicks_know_five_first_users_at_most(clicks):
+    shop, _ = clicks
+    with pytest.raises(
+        InputError, match=r"n_shots \[6\], n_components 64: expected at most 5 shots"
+    ):
+        item_text_records(shop, text_encoder("tfidf", item_texts(shop)), [6])

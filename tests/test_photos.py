@@ -15,8 +15,11 @@ from PIL import Image, ImageDraw
 from fsl.encoders import image_encoder, packages, pictures
 from fsl.encoders.pictures import as_pixels
 from fsl.errors import InputError
+from fsl.photos.open import open_photos
 from fsl.photos.pairs import PairTasks
 from fsl.photos.phones import ICON, PHOTO, TABLE, read_photos
+from fsl.photos.plots import widths_in_words
+from fsl.photos.simulated import MAKERS, simulated_photos
 from fsl.photos.study import folds_of, photo_study, photo_table, rank_of, retrieval_records
 from fsl.photos.views import front
 from fsl.photos.ways import Pairs, centred, episodic, frozen, whitened
@@ -325,3 +328,32 @@ def test_the_study_from_pictures_to_table(tmp_path):
     top = records[records["metric"] == "top-1"].groupby("learner")["value"].mean()
     assert top["frozen, front"] > 2 * top["random"]
     assert len(photo_table(records)) == 12
+
+
+def test_drawn_phones_are_the_same_each_time_and_show_their_backs():
+    phones = open_photos("simulated", 12, seed=3)
+    again = simulated_photos(12, seed=3)
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(phones.icons, again.icons, strict=True))
+    assert phones.icons[0].tobytes() != simulated_photos(12, seed=4).icons[0].tobytes()
+    assert phones.makers[:5] == [*MAKERS, MAKERS[0]]
+    for icon, photo in zip(phones.icons, phones.photos, strict=True):
+        cut = front(photo)  # the front alone has the icon's shape
+        assert cut.width / cut.height == pytest.approx(icon.width / icon.height, abs=0.02)
+    assert widths_in_words(phones).startswith("100% of the photos are wider")
+
+
+def test_some_phones_are_whole_rows():
+    phones = simulated_photos(8)
+    some = phones.take([5, 2])
+    assert (some.codes, some.groups) == (["B5", "C2"], [phones.groups[5], phones.groups[2]])
+    assert some.photos[1] is phones.photos[2]
+
+
+def test_pictures_by_name_and_number(monkeypatch):
+    assert refused(open_photos, "x") == (
+        "no pictures are called 'x', expected simulated or phone-photos."
+    )
+    assert (
+        refused(open_photos, "simulated", 3) == "n_phones is 3, expected 8 or more, or 0 for all."
+    )
+    assert len(open_photos("simulated")) == 40

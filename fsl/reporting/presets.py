@@ -169,11 +169,11 @@ PRESETS: dict[str, Preset] = {
     "10_distillation": Preset(
         data=("banking77",),
         report={
-            "n_texts": 1540,
-            "n_test": 616,
-            "n_other": 500,
-            "n_words": 1000,
-            "n_buckets": 8192,
+            "n_texts": 1232,
+            "n_test": 462,
+            "n_other": 400,
+            "n_words": 600,
+            "n_buckets": 4096,
         },
         quick={
             "n_texts": 462,
@@ -229,9 +229,9 @@ PRESETS: dict[str, Preset] = {
     ),
     "17_words_and_pictures": Preset(
         data=("phones-99", "ml-100k", "amazon-phones", "simulated"),
-        report={"n_folds": 5, "pictures": "phone-photos", "n_phones": 100},
+        report={"n_folds": 5, "n_draws": 3, "pictures": "phone-photos", "n_phones": 60},
         quick={"shots": [0], "n_phones": 8},
-        full={"shots": [0, 1, 3, 5], "n_draws": 3, "n_phones": 0},
+        full={"shots": [0, 1, 3, 5], "n_phones": 0},
         full_minutes=5,
     ),
 }

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fsl.errors import InputError
+from fsl.evaluation import whole_numbers
 from fsl.reviews.codebook import ASPECTS, SENTIMENTS
 from fsl.reviews.confusion import confusion
 from fsl.reviews.heads import Method
@@ -92,6 +93,9 @@ def study(
     have no K = 0. The same seed gives the same counts.
     """
     rng = np.random.default_rng(seed)
+    whole_numbers("shots", shots)
+    if n_draws < 1:
+        raise InputError(f"n_draws is {n_draws}, expected 1 or more.")
     found: dict[str, list] = {}
     several: dict[str, list] = {}
     sizes = []

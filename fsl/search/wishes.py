@@ -87,8 +87,10 @@ def make_queries(
 ) -> list[Query]:
     """n different queries of one wish, of two, or of a wish and a brand, each with at least `least` answers.
 
-    Raises InputError where there are not so many.
+    Raises InputError where there are not so many, and for fewer than one.
     """
+    if n < 1:
+        raise InputError("no query is asked for, expected 1 or more.")
     names, brands = list(WISHES), sorted(items["brand"].unique())
     plans = [((a,), "") for a in names] + [(pair, "") for pair in combinations(names, 2)]
     plans += [((a,), brand) for a in names for brand in brands]

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from fsl.errors import InputError
+
 Step = Callable[[], None]
 Clock = Callable[[], float]
 N = 1_024
@@ -40,8 +42,10 @@ def interleaved(
     """Seconds per call in each round; garbage is collected between rounds and not within.
 
     In a round every step is called for `least` seconds, at least once, so that what else the machine does falls upon
-    all alike; who begins changes from round to round.
+    all alike; who begins changes from round to round. Raises InputError for fewer than one round.
     """
+    if rounds < 1:
+        raise InputError(f"{rounds} rounds are asked for, expected 1 or more.")
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     names = list(steps)
     with _no_garbage_collection():

@@ -52,7 +52,8 @@ class Reply(NamedTuple):
     def __str__(self) -> str:
         if self.answer is None:
             return f"{PERSON}\n(confidence {self.confidence:.0%}; most like: {inert(self.like)})"
-        return f"{inert(self.answer)}\n(confidence {self.confidence:.0%}; like: {inert(self.like)})"
+        lines = "\n".join(map(inert, self.answer.splitlines()))
+        return f"{lines}\n(confidence {self.confidence:.0%}; like: {inert(self.like)})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 from fsl.encoders import TokenStates, TopLayers
+from fsl.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class FineTuning:
 
         start: layers to begin with, left as they are; None takes the encoder's own. The same seed, the same layers.
         """
+        if self.epochs < 1:
+            raise InputError(f"epochs is {self.epochs}, expected 1 or more.")
         top = TopLayers(self.n_top) if start is None else deepcopy(start)
         generator = torch.Generator().manual_seed(seed)
         w = nn.Parameter(one_hot(labels).float().T @ top.encode(lower))

@@ -51,6 +51,8 @@ class Service:
     most: int = MOST
 
     def __post_init__(self):
+        if not len(self.seeds):
+            raise InputError("examples are to be drawn 0 times, expected 1 draw or more.")
         train = self.intents.train
         rows = [draw_support(train.labels, len(self.intents), s, self.most) for s in self.seeds]
         used, places = torch.stack(rows).unique(return_inverse=True)

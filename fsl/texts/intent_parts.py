@@ -3,15 +3,32 @@
 Knows intents; embeds nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from fsl.errors import InputError
+from fsl.evaluation import whole_numbers
 from fsl.texts.intents import Intents, Texts
 
 HELD_BACK, MOST_OUTSIDE = 10, 100  # validation texts of an intent; texts out of scope of a part
+
+
+def whole_shots(shots: Sequence[int], most: int | None = None) -> list[int]:
+    """The numbers of examples asked for, rising; above `most` they are left out.
+
+    Raises InputError unless they are different whole numbers from 1 on, of which one stays.
+    """
+    whole_numbers("shots", shots)
+    kept = sorted(k for k in shots if most is None or k <= most)
+    if min(shots) < 1 or not kept:
+        upto = "" if most is None else f" to {most}"
+        raise InputError(
+            f"shots are {list(shots)}, expected examples of each intent, from 1{upto}."
+        )
+    return kept
 
 
 def some_intents(intents: Intents, n: int, n_asked: int = 0, seed: int = 0) -> Intents:
@@ -30,9 +47,9 @@ def some_intents(intents: Intents, n: int, n_asked: int = 0, seed: int = 0) -> I
 def _chosen(intents: Intents, n: int, generator: torch.Generator) -> Intents:
     if not n:
         return intents
-    if not 2 <= n <= len(intents):
+    if not 3 <= n <= len(intents):
         have = f"{intents.source} has {len(intents)} intents"
-        raise InputError(f"{have}, expected 2 to as many, or 0 for all, got {n}.")
+        raise InputError(f"{have}, expected 3 to as many, or 0 for all, got {n}.")
     order = torch.randperm(len(intents), generator=generator)
     chosen, rest = order[:n].sort().values, order[n:]
     parts = {name: _of(getattr(intents, name), chosen) for name in ("train", "validation", "test")}

@@ -32,8 +32,9 @@ def similarity_map(cosines: Tensor, ax: Axes) -> Axes:
 
 
 def gap_panels(gaps: dict[int, pd.DataFrame], axes: Sequence[Axes], label: str) -> None:
-    """What each kind of content adds to one-hot columns, a panel for each K: `item_study.content_gaps` by K."""
+    """What each kind of content adds to one-hot columns, a panel for each K: `item_results.content_gaps` by K."""
     for ax, (k, table) in zip(axes, gaps.items(), strict=True):
         rows = {row.Index: row for row in table.itertuples()}
-        intervals(rows, ax, label, reference=0, form="+.3f")
+        intervals(rows, ax, "", reference=0, form="+.3f")
         ax.set_title(f"K = {k}", fontsize=11)
+    axes[0].figure.supxlabel(label, fontsize=11)

@@ -11,35 +11,23 @@ import pandas as pd
 import torch
 from scipy.sparse import csr_matrix, hstack
 
-from fsl.compare import against, lower_is_better, summarise
 from fsl.content import content_words
 from fsl.data import Shop
 from fsl.errors import InputError
 from fsl.evaluation import RULERS, evaluate, whole_numbers
 from fsl.item_text import Encodes, item_texts, text_features, with_item_text
-from fsl.launches.study import before, judge_launches, new_items_of, timed_item_tasks
+from fsl.launches.histories import DAY, ordered_within_days
+from fsl.launches.study import before, judge_launches, new_items_of
 from fsl.learners.empirical_bayes import EmpiricalBayes
 from fsl.learners.new_item_baselines import FoldInNewItems
 from fsl.learners.new_items import ItemPosterior
 from fsl.learners.select import Selected
-from fsl.tasks import item_tasks, split_tasks
+from fsl.tasks import Tasks, item_tasks, split_tasks
+from fsl.texts.item_results import BOTH, ONE_HOT, TEXT, WITHOUT, item_text_table
 
-WITHOUT, ONE_HOT, TEXT, BOTH = "no content", "one-hot", "text", "both"
-RIVALS = (WITHOUT, TEXT, BOTH)  # of one-hot
 N_FOLDS = 5
 MOST_CLICKS = 5  # the first users of a new item that are never asked about
 SHRINKAGES = (10.0, 50.0, 250.0)
-COLUMNS = [
-    "shop",
-    "metric",
-    "n_shots",
-    "content",
-    "value",
-    "low",
-    "high",
-    "minus one-hot",
-    "p (Holm)",
-]
 
 
 def item_text_study(
@@ -61,11 +49,6 @@ def item_text_records(
         raise InputError(f"{shop.name}: item texts need a table of items, and there is none.")
     make = click_records if shop.target is None else rating_records
     return make(shop, encoder, n_shots, seed=seed, **options)
-
-
-def metric_of(shop: Shop) -> str:
-    """What new items are judged by: "rmse" of ratings, "hr@10" of clicks."""
-    return "hr@10" if shop.target is None else "rmse"
 
 
 def rating_records(
@@ -131,13 +114,31 @@ def click_records(
     if max(n_shots) > MOST_CLICKS or n_components < 1:
         asked = f"n_shots {list(n_shots)}, n_components {n_components}"
         raise InputError(f"{asked}: expected at most {MOST_CLICKS} shots and 1 component or more.")
-    tasks = timed_item_tasks(shop, seed)
-    past = before(tasks, pd.Timestamp(start).timestamp())
+    tasks = _in_time(shop, seed)
+    past = before(tasks, _moment(start))
     contents = contents_of(shop, tasks.subject_ids, encoder, past.sizes.numpy() > 0, n_components)
     make = (lambda c: ItemPosterior(c, seed=seed)) if learned else FoldInNewItems
     learners = {name: make(c).fit(past).follow(tasks) for name, c in contents.items()}
     found = new_items_of(tasks, start)
     return judge_launches(learners, tasks, found, n_shots, metrics=("hr@10",), seed=seed)
+
+
+def _moment(day: str) -> float:
+    """An ISO date in Unix seconds. Raises InputError for what is none."""
+    try:
+        return pd.Timestamp(day).timestamp()
+    except ValueError:
+        raise InputError(f"{day!r} is no date, expected one such as 2014-01-01.") from None
+
+
+def _in_time(shop: Shop, seed: int) -> Tasks:
+    """Item-tasks of clicks with their times; where these are days, an order within each day is drawn from `seed`."""
+    tasks = item_tasks(shop, implicit=True)
+    if tasks.times is None:
+        said = "a new item is told by its time, and interactions has no column timestamp"
+        raise InputError(f"{shop.name}: {said}.")
+    only_days = not bool((tasks.times % DAY != 0).any())
+    return ordered_within_days(tasks, seed) if only_days else tasks
 
 
 def contents_of(
@@ -146,45 +147,8 @@ def contents_of(
     """Content name -> CSR [n_items, n_features], text weighing as much as the words do."""
     words = content_words(shop, ids).astype(float)
     text = text_features(encoder.encode(item_texts(shop, ids)), fitted_on, n_components)
-    text = csr_matrix(text * words[fitted_on].multiply(words[fitted_on]).sum(1).mean() ** 0.5)
+    weight = words[fitted_on].multiply(words[fitted_on]).sum(1).mean() or 1.0  # no words: as it is
+    text = csr_matrix(text * weight**0.5)
     nothing = csr_matrix((len(ids), 1))
     both = csr_matrix(hstack([words, text]))
     return {WITHOUT: nothing, ONE_HOT: words, TEXT: text, BOTH: both}
-
-
-def content_gaps(records: pd.DataFrame, metric: str, n_shots: int) -> pd.DataFrame:
-    """Each kind of content minus one-hot columns, paired over items: `compare.against`'s columns, by content."""
-    return against(records, ONE_HOT, RIVALS, metric, n_shots).set_index("learner")
-
-
-def in_words(gap: pd.Series, metric: str, n_shots: int, n_items: int) -> str:
-    """One row of `content_gaps` as a sentence: is text better, worse, or cannot be told from one-hot columns?"""
-    sign = -1 if lower_is_better(metric) else 1
-    low, high = sorted((sign * gap.low, sign * gap.high))
-    verdict = "beats" if low > 0 else "loses to" if high < 0 else "cannot be told from"
-    of = f"{n_shots} reactions known" if n_shots else "nothing known"
-    told = f"{metric.upper()} {gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
-    return f"With {of} of a new item, its text {verdict} one-hot columns: {told}, {n_items} items"
-
-
-def item_text_table(shop: Shop, records: pd.DataFrame) -> pd.DataFrame:
-    """Columns shop, metric, n_shots, content, value, low, high (95 %, over items), "minus one-hot", "p (Holm)".
-
-    "minus one-hot": the paired difference with its interval, "" for the rulers.
-    """
-    metric, lines = metric_of(shop), []
-    values = summarise(records, metric).set_index(["n_shots", "learner"])
-    for k in sorted(records["n_shots"].unique()):
-        gaps, there = content_gaps(records, metric, k), values.loc[k].index
-        for name in [n for n in (WITHOUT, ONE_HOT, TEXT, BOTH, *RULERS) if n in there]:
-            line = values.loc[(k, name)]
-            told = [line.value, line.low, line.high, *_gap(gaps, name)]
-            lines.append([shop.name, metric.upper(), k, name, *told])
-    return pd.DataFrame(lines, columns=COLUMNS)
-
-
-def _gap(gaps: pd.DataFrame, name: str) -> tuple[str, float]:
-    if name not in gaps.index:
-        return "", np.nan
-    one = gaps.loc[name]
-    return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]", one.p_holm

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import torch
 
+from fsl.encoders import FrozenEncoder, text_encoder
+from fsl.errors import InputError
+from fsl.reading.sentences import show
 from fsl.recommending.intake import read_rows
 from fsl.texts.faq import Faq, read_faq
-from fsl.texts.intents import Intents, Texts
+from fsl.texts.intents import READERS, Intents, Texts, open_intents
 
 FOLDER = Path(__file__).parent / "faqs"
 LANGUAGES = ("en", "zh")
@@ -43,3 +46,26 @@ def own_intents(language: str = "en") -> Intents:
     within = {p: asked.take(inside.nonzero()[:, 0][half]) for p, half in halves.items()}
     beyond = {p: asked.take(outside.nonzero()[:, 0][half]) for p, half in halves.items()}
     return Intents("phone shop FAQ", names, train, within["val"], within["test"], beyond)
+
+
+def intents_or_ours(name: str, timeout: float = 10.0) -> tuple[Intents, FrozenEncoder, list[str]]:
+    """ "banking77" or "clinc150" through MiniLM, or "ours"; what cannot be had makes room, and why is said.
+
+    Returns intents (else ours), encoder (else TF-IDF of our FAQ, and ours), and a sentence for each that is missing.
+    Raises InputError for another name.
+    """
+    if name not in ("ours", *READERS):
+        expected = " or ".join((*READERS, "ours"))
+        raise InputError(f"no intents are called {show(name)}, expected {expected}.")
+    missing = []
+    try:
+        intents = own_intents() if name == "ours" else open_intents(name, timeout=timeout)
+    except InputError as error:
+        missing.append(str(error))
+        intents = own_intents()
+    try:
+        return intents, text_encoder("minilm"), missing
+    except InputError as error:
+        missing.append(str(error))
+    ours = own_intents()
+    return ours, text_encoder("tfidf", texts=ours.train.texts), missing

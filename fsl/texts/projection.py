@@ -26,6 +26,7 @@ class Projection(nn.Module):
         nn.init.zeros_(self.a.weight)
 
     def forward(self, z: Tensor) -> Tensor:
+        """[..., d] -> [..., d], unit rows."""
         return normalize(z + self.a(z), dim=-1)
 
 

@@ -32,7 +32,10 @@ def geometry(a: np.ndarray, b: np.ndarray) -> float:
     """How alike two encoders place the same texts: the correlation of their cosines over all pairs of texts.
 
     a: [n, d_a], b: [n, d_b], unit rows. 1 where one is a turned copy of the other, about 0 where they share nothing.
+    Raises InputError for fewer than three texts.
     """
+    if len(a) < 3:
+        raise InputError(f"the cosines of {len(a)} texts cannot be compared, expected 3 or more.")
     upper = np.triu_indices(len(a), 1)
     return float(np.corrcoef((a @ a.T)[upper], (b @ b.T)[upper])[0, 1])
 

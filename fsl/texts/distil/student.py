@@ -49,6 +49,7 @@ class StaticStudent:
 
     @property
     def dim(self) -> int:
+        """Columns of the table, d."""
         return self.table.shape[1]
 
     @property

@@ -29,8 +29,11 @@ class Split(NamedTuple):
 def drawn_rows(labels: np.ndarray, n_shots: int, n_draws: int, seed: int = 0) -> list[np.ndarray]:
     """n_draws times n_shots rows of each class, at random without replacement: int64 [n_classes * n_shots] each.
 
-    Raises InputError for a class with fewer rows.
+    Raises InputError for a class with fewer rows, and for fewer than one shot or draw.
     """
+    if n_shots < 1 or n_draws < 1:
+        asked = f"n_shots is {n_shots} and n_draws {n_draws}"
+        raise InputError(f"{asked}, expected 1 or more of each.")
     rows_of = [np.flatnonzero(labels == c) for c in range(int(labels.max()) + 1)]
     if min(map(len, rows_of)) < n_shots:
         few = int(np.argmin([len(rows) for rows in rows_of]))

@@ -39,6 +39,7 @@ class Words:
 
     @property
     def n_rows(self) -> int:
+        """Rows of the table: words, then buckets of pairs."""
         return len(self.words) + self.n_buckets
 
     @cached_property
