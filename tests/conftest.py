@@ -5,12 +5,18 @@ idle threads of linear algebra wait by spinning, which doubles what some noteboo
 """
 
 import os
+import signal
 
 for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # a shell's & does that, and interrupts are tested
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 torch.set_num_threads(1)
 settings.register_profile("fsl", deadline=None, max_examples=60, derandomize=True)

@@ -825,7 +825,8 @@ def test_stopped_or_killed_the_earlier_report_is_whole_and_no_kernel_stays(
         (out / name).write_bytes(content)
     words = ["11", "15", "--out", str(out), "-p", f"name={sign}"]
     script = script_for(notebooks, words)
-    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    command, quiet = [sys.executable, "-c", script], subprocess.PIPE
+    process = subprocess.Popen(command, stderr=quiet, text=True, preexec_fn=as_in_a_terminal)
     until(lambda: sign.exists() and sign.read_text())
     process.send_signal(stop)
     said = process.communicate(timeout=20)[1]
@@ -837,6 +838,13 @@ def test_stopped_or_killed_the_earlier_report_is_whole_and_no_kernel_stays(
     until(lambda: not alive(int(sign.read_text())))
     with publish.opened(out) as stage:
         assert list(stage.iterdir()) == [], "what the killed run left is cleared"
+
+
+def as_in_a_terminal() -> None:
+    """Under nohup, or behind a shell's &, these would be ignored, and by whoever is started as well."""
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 def until(condition, seconds: float = 15.0) -> None:
