@@ -13,9 +13,8 @@ for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR"):
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # a shell's & does that, and interrupts are tested
+# Behind a shell's & interrupts are ignored, and they are tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 torch.set_num_threads(1)

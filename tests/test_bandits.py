@@ -32,7 +32,12 @@ from fsl.bandits.drift import (
     turns_to_recover,
 )
 from fsl.bandits.play import compete, play
-from fsl.bandits.practice import guided_rewards, policy_gradient_loss, train_guide
+from fsl.bandits.practice import (
+    guided_rewards,
+    policy_gradient_loss,
+    practised,
+    train_guide,
+)
 from fsl.bandits.priors import ALPaCAPrior
 from fsl.bandits.recurrent import Rollout, drawn
 from fsl.bandits.roster import priors
@@ -359,6 +364,15 @@ def test_the_recurrent_guide_learns_the_same_from_the_same_seed(shop):
     assert not np.array_equal(curve, train_guide(content, visits, 3, 4, 16, seed=2)[1])
     few, many = guided_rewards(one, visits, np.arange(3)), guided_rewards(one, visits, np.arange(9))
     assert torch.allclose(few, many[:3])
+
+
+def test_the_recurrent_guide_knows_phones_that_nobody_rated(shop):
+    rated = shop.interactions["item"].unique()[:-2]
+    fewer = replace(shop, interactions=shop.interactions[shop.interactions["item"].isin(rated)])
+    assert len(shop_setting(fewer, 4).train.object_ids) < len(shop.items)
+    guides, curves = practised(Visits.of_shop(fewer), fewer, 3, 2, [0])
+    assert len(guides[0].content) == len(shop.items)
+    assert curves.shape == (1, 2)
 
 
 def test_a_stream_changes_when_it_should(setting, policies):

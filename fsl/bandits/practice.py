@@ -14,7 +14,9 @@ from fsl.bandits.play import as_records, play
 from fsl.bandits.policies import Clairvoyant
 from fsl.bandits.recurrent import RecurrentGuide, Rollout, rollout
 from fsl.bandits.rounds import ShopRounds
+from fsl.data import Shop
 from fsl.environment.visits import Visits
+from fsl.features import encode
 from fsl.seeds import seeded
 from fsl.training import EpisodicTrainer
 
@@ -79,9 +81,11 @@ def train_guide(
 
 
 def practised(
-    visits: Visits, content: Tensor, n_turns: int, n_updates: int, seeds: Sequence[int]
+    visits: Visits, shop: Shop, n_turns: int, n_updates: int, seeds: Sequence[int]
 ) -> tuple[list[RecurrentGuide], np.ndarray]:
-    """One guide per seed, trained, and their curves [n_seeds, n_updates]; content [n_items, d] as the table has it."""
+    """One guide per seed, trained, and their curves [n_seeds, n_updates]. Of the shop its items' columns are read:
+    of all of them, since visits may show what nobody has rated."""
+    content = torch.from_numpy(encode(shop.items, pd.Index(shop.items["item"]), "item")[0])
     z = (content - content.mean(0)) / content.std(0).clamp(min=1e-6)
     guides, curves = zip(
         *(train_guide(z, visits, n_turns, n_updates, seed=s) for s in seeds), strict=True
