@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from fsl.episodes import Examples, sample_episode
 from fsl.errors import InputError
 from fsl.learners.base import Learner, Predictive, mask_of
-from fsl.learners.empirical_bayes import EmpiricalBayes, posterior, prior_of
+from fsl.learners.empirical_bayes import EmpiricalBayes, posterior
 from fsl.learners.inner_folds import folds_by_group
+from fsl.learners.own_tastes import standardised
 from fsl.learners.select import validation_episodes
 from fsl.seeds import seeded
 from fsl.tasks import Tasks, join
@@ -92,6 +93,7 @@ class AttentiveBayes(Learner):
     n_inner_fits: int = 2
     subject_shrinkage: float = 50.0
     n_steps: int = 10
+    taste_shrinkage: float | None = None
     n_hidden: int = 32
     n_iterations: int = 300
     n_tasks: int = 64
@@ -125,10 +127,10 @@ class AttentiveBayes(Learner):
         self.bayes, folds = self._tables(tasks)
         self.scale = self.bayes.fits[0].noise.sqrt().float()
         counts = torch.bincount(tasks.objects, minlength=len(tasks.object_ids))
-        self.object_content = _standard(
+        self.object_content = standardised(
             torch.cat([counts.float().log1p()[:, None], tasks.object_features], dim=1)
         )
-        self.subject_content = _standard(tasks.subject_features, tasks.subjects)
+        self.subject_content = standardised(tasks.subject_features, tasks.subjects)
         n_token = self.object_content.shape[1] + 2
         with seeded(self.seed):
             self.nets = nn.ModuleList(
@@ -141,7 +143,7 @@ class AttentiveBayes(Learner):
         """Fitted on all tasks; and each inner fold's tasks with tables fitted on the others."""
         how = (
             *(self.n_factors, self.n_fits, self.n_inner, self.n_inner_fits),
-            *(self.subject_shrinkage, self.n_steps, self.seed),
+            *(self.subject_shrinkage, self.n_steps, self.taste_shrinkage, self.seed),
         )
         for of, settings, made in self.tables:
             if of is tasks and settings == how:
@@ -160,6 +162,7 @@ class AttentiveBayes(Learner):
             n_fits,
             subject_shrinkage=self.subject_shrinkage,
             n_steps=self.n_steps,
+            taste_shrinkage=self.taste_shrinkage,
             seed=self.seed,
         )
 
@@ -221,7 +224,7 @@ class AttentiveBayes(Learner):
 
     def _parts(self, bayes: EmpiricalBayes, nets, support: Examples, query_inputs: Tensor):
         """The posterior mean, and the mean correction of `nets`: [n_tasks, n_query] each."""
-        prior = prior_of(bayes.fits, support.inputs, query_inputs)
+        prior = bayes.prior(support.inputs, query_inputs)
         first, _ = posterior(prior, support)
         mask = mask_of(support)
         left = torch.where(mask, (support.targets - prior.mean) / self.scale, 0).float()
@@ -249,12 +252,3 @@ class AttentiveBayes(Learner):
         """The corrected mean, and the posterior's variance: [n_tasks, n_query] each."""
         variance = self.bayes.distribution(support, query_inputs).variance
         return Predictive(self.predict(support, query_inputs), variance)
-
-
-def _standard(x: Tensor, rows: Tensor | None = None) -> Tensor:
-    """Columns of zero mean and unit spread over `rows`; a column that is constant there says nothing: 0 everywhere."""
-    seen = x if rows is None else x[rows]
-    if not seen.numel():
-        return x
-    mean, spread = seen.mean(0), seen.std(0, correction=0)
-    return torch.where(spread > 1e-6, (x - mean) / spread.clamp(min=0.05), 0)

@@ -73,6 +73,12 @@ def simple_entries(budget: int = 4, roster: str = "all") -> list[Entry]:
             lambda d, x, n: EmpiricalBayes(d, 3, noise_scale=n, subject_shrinkage=x, n_steps=10),
             [(4, 50.0, 1.0), (4, 10.0, 1.0), (4, 50.0, 1.3), (2, 50.0, 1.0), (6, 50.0, 1.0)],
         ),
+        "EB+ with tastes": (
+            lambda t, x: EmpiricalBayes(
+                n_fits=3, subject_shrinkage=x, n_steps=10, taste_shrinkage=t
+            ),
+            [(300.0, 50.0), (1000.0, 50.0), (100.0, 50.0), (300.0, 10.0), (3000.0, 50.0)],
+        ),
         "ridge on statistics": (
             lambda a: RidgeOnStatistics(alpha=a),
             [(3e3,), (100.0,), (1e5,), (10.0,)],
@@ -117,10 +123,11 @@ def meta_entries(n_iterations: int = 200, budget: int = 2, roster: str = "all") 
 
     tables: list = []  # of empirical Bayes: the encoders share them
 
-    def encoder(name: str, mae_share: float) -> Entry:
+    def encoder(name: str, mae_share: float, tastes: float | None = None) -> Entry:
         made = [
             lambda seed, decay=decay: AttentiveBayes(
                 tables=tables,
+                taste_shrinkage=tastes,
                 mae_share=mae_share,
                 weight_decay=decay,
                 n_iterations=max(50, 3 * n_iterations // 2),
@@ -138,6 +145,7 @@ def meta_entries(n_iterations: int = 200, budget: int = 2, roster: str = "all") 
         family("MAML", "inner_lr", steps),
         encoder("EB+ with set encoder", 0.0),
         encoder("EB+ with set encoder (MAE)", 0.7),
+        encoder("EB+ with tastes and set encoder", 0.0, 300.0),
     ]
     return _of(entries, roster)
 
