@@ -63,7 +63,8 @@ def test_an_object_that_met_nobody_has_no_taste():
     alone = tasks.objects == 3
     tasks = replace(tasks, objects=torch.where(alone, 4, tasks.objects))
     found = own_tastes(tasks, torch.ones(len(tasks.objects), dtype=torch.float64), 1.0)
-    assert not found.slopes[3].any() and found.slopes[4].any()
+    assert not found.slopes[3].any()
+    assert found.slopes[4].any()
 
 
 def test_standardised_columns_and_one_that_says_nothing():
@@ -99,7 +100,8 @@ def test_endless_shrinkage_is_no_taste_and_a_second_fit_forgets_the_first():
     torch.testing.assert_close(learner.distribution(support, query.inputs), without)
     learner.taste_shrinkage = None
     again = learner.fit(split.train).distribution(support, query.inputs)
-    assert torch.equal(again.mean, without.mean) and learner.tastes is None
+    assert torch.equal(again.mean, without.mean)
+    assert learner.tastes is None
 
 
 def test_tastes_shift_the_mean_and_leave_the_variance():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from papermill.translators import PythonTranslator
 from fsl.cli import main
 from fsl.errors import InputError
 from fsl.reporting import failure, inputs, matching, plan, presets, publish, report, told
-from fsl.reporting.parameters import Parameter, fit_texts, read_parameters
+from fsl.reporting.parameters import Parameter, check_choice, fit_texts, read_parameters
 from fsl.reporting.presets import Preset
 from fsl.reporting.unplaced import without
 
@@ -393,6 +394,44 @@ def test_parameters_are_literals_with_their_comments():
         InputError, match=r"x: the parameters cell may only set names to literals, not 'a = f\(\)'"
     ):
         read_parameters(_cell("a = f()"), "x")
+
+
+CHOOSING = """by = "auto"  # how: one of "auto", "random"; as "always" is not
+parts = ["a"]  # any of "a", "b c" and nothing else
+free = ["x"]  # such as "y"
+word = "x"  # or "y\""""
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("by=tomorrow", """parameter by wants one of "auto", "random", not 'tomorrow'"""),
+        ("by=always", """parameter by wants one of "auto", "random", not 'always'"""),
+        ('parts=["a", "c"]', """parameter parts wants some of "a", "b c", not '["a", "c"]'"""),
+        ("parts=[]", "parameter parts wants at least one, not '[]'"),
+        ("free=[]", "parameter free wants at least one, not '[]'"),
+    ],
+)
+def test_what_is_none_of_the_choices_in_a_parameters_comment_is_refused(given, said):
+    name, _, text = given.partition("=")
+    with pytest.raises(InputError, match=re.escape(f"x: {said}")):
+        fit_texts({name: text}, read_parameters(_cell(CHOOSING), "x"), "x")
+
+
+def test_choices_of_a_comment_may_be_given_and_other_comments_bind_nobody():
+    given = {"by": "random", "parts": '["b c", "a"]', "free": '["z"]', "word": "z"}
+    found = fit_texts(given, read_parameters(_cell(CHOOSING), "x"), "x")
+    assert found == {"by": "random", "parts": ["b c", "a"], "free": ["z"], "word": "z"}
+
+
+@pytest.mark.parametrize("path", sorted(Path("notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_every_default_and_preset_is_among_its_choices(path):
+    known = read_parameters(nbformat.read(path, as_version=4), path.stem)
+    row = presets.PRESETS[path.stem]
+    for size in ("quick", "report", "full"):
+        values = {n: p.default for n, p in known.items()} | row.parameters(size)
+        for name, value in values.items():
+            check_choice(value, known[name].choices)
 
 
 def test_a_folder_is_read_once_named_by_its_last_part_and_its_path_stays_private(

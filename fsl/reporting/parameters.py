@@ -3,6 +3,7 @@
 import ast
 import io
 import math
+import re
 import tokenize
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,11 +16,20 @@ LARGEST_SEED = 2**32 - 1  # what NumPy takes
 
 @dataclass(frozen=True)
 class Parameter:
-    """One literal of the cell: its default and the comment on its line."""
+    """One literal of the cell: its default and the comment on its line.
+
+    A comment that says `one of "a", "b"` (of a text) or `any of "a", "b"` (of a list) names all that may be given.
+    """
 
     name: str
     default: object
     note: str = ""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What may be given, as the comment has it; () where it does not say so."""
+        listed = re.search(r'\b(?:one|any) of ("[^;:]*")', self.note)
+        return tuple(re.findall(r'"([^"]*)"', listed[1])) if listed else ()
 
     def __str__(self) -> str:
         return f"{self.name} ({type(self.default).__name__}, default {self.default!r})"
@@ -93,6 +103,9 @@ def fit_texts(
         try:
             values[name] = fit(_value(texts[name], default), default)
             check_range(name, values[name])
+            check_choice(values[name], known[name].choices)
+            if default and values[name] == type(default)() and isinstance(default, (list, tuple)):
+                raise ValueError("wants at least one")
         except ValueError as error:
             problems.append(f"{notebook}: parameter {name} {error}, not {texts[name]!r}")
     if problems:
@@ -115,6 +128,14 @@ def check_range(name: str, value: object) -> None:
         raise ValueError(f"wants a whole number from 0 to {LARGEST_SEED} (2**32 - 1)")
     if name == "shots" and isinstance(value, (list, tuple)) and not _are_shots(value):
         raise ValueError("wants at least one whole number, each of them 0 or more and given once")
+
+
+def check_choice(value: object, choices: tuple[str, ...]) -> None:
+    """Raises ValueError naming the choices, if there are any and `value`, or one of a list, is none of them."""
+    given = value if isinstance(value, (list, tuple)) else [value]
+    if choices and not set(given) <= set(choices):
+        names = ", ".join(f'"{choice}"' for choice in choices)
+        raise ValueError(f"wants {'some' if given is value else 'one'} of {names}")
 
 
 def _are_shots(value: list | tuple) -> bool:
