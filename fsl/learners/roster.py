@@ -28,8 +28,9 @@ from fsl.learners.trees import TreesOnFeatures
 SHOTS = (0, 1, 3, 5, 10)  # that settings are chosen at
 SHORT = (
     *("global mean", "item effect", "support mean", "item + user bias", "ridge on features", "user kNN", "MF fold-in"),
-    *("EB+", "boosted trees"),
+    *("EB+", "EB+ with tastes", "boosted trees"),
     *("Siamese", "Matching", "ridge head", "ALPaCA", "transfer", "MAML", "EB+ with set encoder"),
+    "EB+ with tastes and set encoder",
 )  # fmt: skip
 
 
@@ -103,7 +104,8 @@ def meta_entries(n_iterations: int = 200, budget: int = 2, roster: str = "all") 
     """The meta-learners and their control, transfer, from cheap to costly; most stop by validation tasks.
 
     The set encoders do not: like the baselines they are fitted on training and validation tasks together. They are
-    trained for the squared error, and one of them mostly for the absolute one, whose best guess is a median.
+    trained for the squared error, and one of them mostly for the absolute one, whose best guess is a median; one
+    starts from empirical Bayes with tastes, which pays for new items.
     """
     rates, steps = (3e-3, 1e-3, 1e-2, 3e-4), (0.2, 0.1, 0.05, 0.4)
 

@@ -44,7 +44,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "03_maml": Preset(
         data=("simulated",),
-        report={"n_iterations": 1500, "n_shop_iterations": 100, "meta_batches": "1,8,32,128"},
+        report={"n_iterations": 1000, "n_shop_iterations": 60, "meta_batches": "1,8,32"},
         quick={"n_iterations": 400, "n_shop_iterations": 20, "meta_batches": "1,32"},
         full={"n_iterations": 5000, "n_shop_iterations": 200, "meta_batches": "1,8,32,128,512"},
         full_minutes=3,
@@ -92,9 +92,9 @@ PRESETS: dict[str, Preset] = {
         data=("omniglot",),
         report={
             "width": 32,
-            "n_iterations": 60,
+            "n_iterations": 40,
             "methods": ["Siamese", "Matching", "Prototypical", "ridge head"],
-            "best_iterations": 100,
+            "best_iterations": 60,
         },
         quick={"n_iterations": 20, "best_iterations": 10},
         full={
@@ -120,7 +120,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "06_fast_adaptation": Preset(
         data=("ml-100k",),
-        report={"n_iterations": 300, "n_folds": 2, "n_shop_iterations": 60},
+        report={"n_iterations": 200, "n_folds": 2},
         quick={"n_iterations": 60, "n_waves": 300, "n_shop_iterations": 20},
         full={
             "n_iterations": 38_000,
