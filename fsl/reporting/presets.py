@@ -40,7 +40,7 @@ PRESETS: dict[str, Preset] = {
         data=("phones-99", "simulated"), report={"n_draws": 20}, needs_target=True
     ),
     "02_siamese": Preset(
-        data=("phones-99", "simulated"), report={"n_steps": 400}, needs_target=True
+        data=("phones-99", "simulated"), report={"n_steps": 250}, needs_target=True
     ),
     "03_maml": Preset(
         data=("simulated",),
@@ -91,7 +91,7 @@ PRESETS: dict[str, Preset] = {
     "05_metric_learners": Preset(
         data=("omniglot",),
         report={
-            "width": 32,
+            "width": 24,
             "n_iterations": 40,
             "methods": ["Siamese", "Matching", "Prototypical", "ridge head"],
             "best_iterations": 60,
@@ -133,7 +133,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "07_how_metrics_fool": Preset(
         data=("ml-100k",),
-        report={"n_shots": 10},
+        report={"n_shots": 10, "n_parts": 3},
         quick={"n_parts": 2},
         full={
             "n_folds": 5,
@@ -169,10 +169,10 @@ PRESETS: dict[str, Preset] = {
     "10_distillation": Preset(
         data=("banking77",),
         report={
-            "n_texts": 1232,
+            "n_texts": 924,
             "n_test": 462,
-            "n_other": 400,
-            "n_words": 600,
+            "n_other": 300,
+            "n_words": 400,
             "n_buckets": 4096,
         },
         quick={
@@ -196,14 +196,14 @@ PRESETS: dict[str, Preset] = {
     ),
     "12_phone_review": Preset(
         data=("phones-99",),
-        report={"n_draws": 8, "encoders": ["minilm", "multilingual"]},
+        report={"n_draws": 5, "encoders": ["minilm", "multilingual"]},
         full={"n_draws": 40},
         full_minutes=3,
         needs_target=True,
     ),
     "13_bandit": Preset(
         data=("simulated", "ml-100k", "phones-99"),
-        report={"n_users": 1200, "n_updates": 40, "n_guides": 3, "n_stream": 60},
+        report={"n_users": 800, "n_updates": 30, "n_guides": 3, "n_stream": 40},
         full={
             "n_users": 6000,
             "n_folds_run": 5,
@@ -217,7 +217,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "14_off_policy": Preset(
         data=("open-bandit",),
-        report={"n_logs": 500, "rounds": [250, 1000, 2500], "n_draws": 100_000},
+        report={"n_logs": 500, "rounds": [250, 1000], "n_draws": 100_000},
     ),
     "15_ab_test": Preset(report={"n_users": 6000}),
     "16_guide": Preset(
@@ -229,7 +229,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "17_words_and_pictures": Preset(
         data=("phones-99", "ml-100k", "amazon-phones", "simulated"),
-        report={"n_folds": 5, "n_draws": 3, "pictures": "phone-photos", "n_phones": 60},
+        report={"n_folds": 5, "n_draws": 2, "pictures": "phone-photos", "n_phones": 40},
         quick={"shots": [0], "n_phones": 8},
         full={"shots": [0, 1, 3, 5], "n_phones": 0},
         full_minutes=5,
