@@ -258,7 +258,9 @@ def test_choosing_without_usable_validation_tasks_is_refused(rows):
 def test_the_roster_is_whole_and_every_choice_is_affordable():
     simple, meta = roster.simple_entries(3), roster.meta_entries(5, 3)
     expected = "global mean|popularity|item effect|support mean|support median|item + user bias"
-    expected += "|ridge on features|content neighbours|item kNN|user kNN|MF fold-in|EB|EB+|EB+ with tastes"
+    expected += (
+        "|ridge on features|content neighbours|item kNN|user kNN|MF fold-in|EB|EB+|EB+ with tastes"
+    )
     expected += "|ridge on statistics|boosted trees"
     assert [entry.name for entry in simple] == expected.split("|")
     expected = "Siamese|Matching|ridge head|ALPaCA|CNP|transfer|FOMAML|ANIL|Reptile|MAML"
@@ -266,7 +268,7 @@ def test_the_roster_is_whole_and_every_choice_is_affordable():
         *expected.split("|"),
         "EB+ with set encoder",
         "EB+ with set encoder (MAE)",
-        "EB+ with tastes and set encoder",
+        "set encoder on tastes",
     ]
     assert [entry.is_meta for entry in simple + meta] == [False] * len(simple) + [True] * len(meta)
     assert not {entry.name for entry in simple + meta} & set(RULERS)

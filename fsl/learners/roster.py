@@ -30,7 +30,7 @@ SHORT = (
     *("global mean", "item effect", "support mean", "item + user bias", "ridge on features", "user kNN", "MF fold-in"),
     *("EB+", "EB+ with tastes", "boosted trees"),
     *("Siamese", "Matching", "ridge head", "ALPaCA", "transfer", "MAML", "EB+ with set encoder"),
-    "EB+ with tastes and set encoder",
+    "set encoder on tastes",
 )  # fmt: skip
 
 
@@ -147,7 +147,7 @@ def meta_entries(n_iterations: int = 200, budget: int = 2, roster: str = "all") 
         family("MAML", "inner_lr", steps),
         encoder("EB+ with set encoder", 0.0),
         encoder("EB+ with set encoder (MAE)", 0.7),
-        encoder("EB+ with tastes and set encoder", 0.0, 300.0),
+        encoder("set encoder on tastes", 0.0, 300.0),
     ]
     return _of(entries, roster)
 
