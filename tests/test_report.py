@@ -69,7 +69,7 @@ def notebooks(tmp_path_factory):
     write(folder, "13_no_data", "print(n)", parameters="n = 3  # a number")
     write(folder, "14_dies", "import os", "os._exit(3)")
     write(folder, "15_waits", WAIT)
-    sizes = "n_draws = 3  # draws\nmax_users = 9  # users"
+    sizes = "n_draws = 3  # draws\nmax_users = 9  # users\nn_texts = 5  # texts; 0 is all 10"
     write(folder, "18_sizes", "print(n_draws)", parameters=sizes)
     images = 'data = "simulated-characters"  # a source of images\nn_steps = 2  # steps'
     write(folder, "20_images", "print(data)", parameters=images)
@@ -315,6 +315,10 @@ REFUSED = [
         ["18", "-p", "max_users=-3"],
         "18_sizes: parameter max_users wants a whole number of at least 1, not '-3'",
     ),
+    (
+        ["18", "-p", "n_texts=-1"],
+        "18_sizes: parameter n_texts wants a whole number of at least 0, not '-1'",
+    ),
     (["11", "-p", "shots=[]"], f"11_good: parameter shots {SHOTS}, not '[]'"),
     (["11", "-p", "shots=[1,1]"], f"11_good: parameter shots {SHOTS}, not '[1,1]'"),
     (["11", "-p", "shots=[-1]"], f"11_good: parameter shots {SHOTS}, not '[-1]'"),
@@ -460,6 +464,11 @@ def test_presets_make_the_size_and_the_command_line_wins(notebooks, monkeypatch)
     monkeypatch.setitem(plan.PRESETS, "11_good", Preset(report={"no_such": 8}))
     with pytest.raises(InputError, match="11_good has no parameter 'no_such'"):
         plan.plan(request, notebooks)
+
+
+def test_a_count_may_be_none_where_its_comment_says_what_that_means(notebooks):
+    (job,) = plan.plan(plan.Request(["18"], assignments=["n_texts=0"]), notebooks)
+    assert job.given == {"n_texts": 0}
 
 
 def test_full_comes_on_top_of_report_and_falls_back_to_it(notebooks, monkeypatch):

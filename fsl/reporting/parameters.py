@@ -3,6 +3,7 @@
 import ast
 import io
 import math
+import re
 import tokenize
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def fit_texts(
         default = known[name].default
         try:
             values[name] = fit(_value(texts[name], default), default)
-            check_range(name, values[name])
+            check_range(name, values[name], known[name].note)
         except ValueError as error:
             problems.append(f"{notebook}: parameter {name} {error}, not {texts[name]!r}")
     if problems:
@@ -107,10 +108,14 @@ def check_names(names: Iterable[str], known: Mapping[str, Parameter], notebook: 
         raise InputError(*problems)
 
 
-def check_range(name: str, value: object) -> None:
-    """Raises ValueError saying what a count, a seed or the list of shots must be, by its name."""
-    if type(value) is int and name.startswith(("n_", "max_")) and value < 1:
-        raise ValueError("wants a whole number of at least 1")
+def check_range(name: str, value: object, note: str = "") -> None:
+    """Raises ValueError saying what a count, a seed or the list of shots must be, by its name.
+
+    note: the comment on its line. A count may be 0 where that says what 0 means.
+    """
+    least = 0 if re.search(r"\b0\b", note) else 1
+    if type(value) is int and name.startswith(("n_", "max_")) and value < least:
+        raise ValueError(f"wants a whole number of at least {least}")
     if type(value) is int and name == "seed" and not 0 <= value <= LARGEST_SEED:
         raise ValueError(f"wants a whole number from 0 to {LARGEST_SEED} (2**32 - 1)")
     if name == "shots" and isinstance(value, (list, tuple)) and not _are_shots(value):
