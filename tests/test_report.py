@@ -21,6 +21,7 @@ from fsl.reporting import failure, inputs, matching, plan, presets, publish, rep
 from fsl.reporting.parameters import Parameter, fit_texts, read_parameters
 from fsl.reporting.presets import Preset
 from fsl.reporting.unplaced import without
+from fsl.sources import SOURCES
 
 PARAMETERS = """data = "simulated"  # a source or a folder
 read_options = {}  # how to read a folder
@@ -464,6 +465,12 @@ def test_presets_make_the_size_and_the_command_line_wins(notebooks, monkeypatch)
     monkeypatch.setitem(plan.PRESETS, "11_good", Preset(report={"no_such": 8}))
     with pytest.raises(InputError, match="11_good has no parameter 'no_such'"):
         plan.plan(request, notebooks)
+
+
+@pytest.mark.parametrize("name", [n for n, source in SOURCES.items() if source.simulated])
+def test_every_simulated_source_can_be_given_and_has_a_checksum(name):
+    found = inputs.from_word(name, {})
+    assert (found.simulated, len(found.checksum)) == (True, 64)
 
 
 def test_a_count_may_be_none_where_its_comment_says_what_that_means(notebooks):
