@@ -147,6 +147,15 @@ def whole_numbers(name: str, values: Sequence[int]) -> None:
         raise InputError(f"{name} must be different whole numbers, 0 or more, got {seen}")
 
 
+def whole_between(least: int, most: int, **given: int) -> None:
+    """Raises InputError for the first of the numbers, by its name, that is not whole or not from least to most."""
+    for name, value in given.items():
+        if type(value) is not int or not least <= value <= most:
+            raise InputError(
+                f"{name} is {value}, expected a whole number from {least} to {most:,}."
+            )
+
+
 def _predictions(learners, tasks: Tasks, draw: Draw, episode: Episode, expected, seed: int):
     """Name, predictions [n_tasks, n_query] and their variance, or None, of the rulers and of every learner."""
     query, (low, high) = episode.query, tasks.scale

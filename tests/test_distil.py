@@ -1,4 +1,4 @@
-"""Static students: words as rows, ridge by conjugate gradients, files, and what is kept of a teacher."""
+"""Static students: words as rows, ridge by texts or by conjugate gradients, files, and what is kept of a teacher."""
 
 import os
 import subprocess
@@ -120,13 +120,16 @@ def test_buckets_are_the_same_in_every_process():
 # --- ridge
 
 
-@given(st.integers(0, 10_000), st.sampled_from([0.05, 1.0, 20.0]), st.booleans())
-def test_ridge_is_the_solution_of_the_normal_equations(seed, shrinkage, has_prior):
+@given(
+    st.integers(0, 10_000), st.sampled_from([0.05, 1.0, 20.0]), st.booleans(), st.sampled_from([0, 12])
+)  # fmt: skip
+def test_ridge_is_the_solution_of_the_normal_equations(seed, shrinkage, has_prior, few):
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(12, 7)) * (rng.random((12, 7)) < 0.5), rng.normal(size=(12, 3))
     prior = rng.normal(size=(7, 3)) if has_prior else np.zeros((7, 3))
     expected = np.linalg.solve(x.T @ x + shrinkage * np.eye(7), x.T @ y + shrinkage * prior)
-    found = ridge(csr_matrix(x), y, shrinkage, prior if has_prior else None, tolerance=1e-6)
+    start = prior if has_prior else None
+    found = ridge(csr_matrix(x), y, shrinkage, start, tolerance=1e-6, few=few)
     assert np.allclose(found, expected, atol=1e-3)
 
 

@@ -29,9 +29,16 @@ def test_rows_with_one_answer_are_one_class(tmp_path):
     assert faq.labels.tolist() == [0, 0, 1]
 
 
+@pytest.mark.parametrize("header", ["Question,Answer", "问题,答案", "QUESTION,回答"])
+def test_columns_may_be_called_so_in_any_case_and_in_chinese(tmp_path, header):
+    assert read_faq(written(tmp_path, header, *LINES[1:])).answers == ["On its way.", "Yes."]
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
+        (["Question,question,answer", "a,b,c"],
+         "faq.csv: there are 2 columns 'question'; the columns are 'Question', 'question', 'answer'."),
         (["question,reply", "a,b"], "faq.csv: there is no column 'answer'; the columns are 'question', 'reply'."),
         ([*LINES, "What?,"], "faq.csv, line 5: answer is empty, expected some words."),
         ([*LINES, ",Yes."], "faq.csv, line 5: question is empty, expected some words."),

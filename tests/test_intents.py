@@ -608,6 +608,10 @@ def test_what_cannot_be_had_makes_room_for_ours_and_is_said(monkeypatch):
     monkeypatch.setattr(packages, "version_of", lambda name: None)
     intents, encoder, missing = own_faq.intents_or_ours("clinc150")
     assert (intents.source, encoder.name, len(missing)) == ("phone shop FAQ", "tfidf", 2)
+    monkeypatch.undo()
+    intents, encoder, missing = own_faq.intents_or_ours("simulated-intents")
+    assert (intents.source, len(intents), encoder.name) == ("simulated phone shop", 20, "minilm")
+    assert missing == []
     assert refused(own_faq.intents_or_ours, "bank77") == (
-        "no intents are called 'bank77', expected banking77 or clinc150 or ours."
+        "no intents are called 'bank77', expected banking77 or clinc150 or simulated-intents or ours."
     )

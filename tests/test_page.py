@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import nbformat.v4 as v4
 import pandas as pd
@@ -11,7 +12,9 @@ import pytest
 
 from fsl.headlines import MIME, Headline, headline, rounded
 from fsl.reporting import index, page
-from fsl.reporting.markup import clean
+from fsl.reporting.markup import clean, markdown
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 HOSTILE = [
@@ -273,6 +276,13 @@ def test_a_formula_that_cannot_be_read_is_shown_as_source():
     parsed = assert_safe(made(v4.new_markdown_cell(r"see $\unknown{x}$ and $\begin{foo} x$")))
     assert parsed.all("math") == []
     assert r"\unknown{x}" in parsed.text
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_formula_of_the_notebooks_can_be_read(path):
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    told = [markdown("".join(c["source"])) for c in cells if c["cell_type"] == "markdown"]
+    assert [html for html in told if '<code class="tex">' in html] == []
 
 
 def test_a_solution_is_folded_and_its_markdown_and_code_are_rendered():

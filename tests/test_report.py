@@ -22,6 +22,7 @@ from fsl.reporting import failure, inputs, matching, plan, presets, publish, rep
 from fsl.reporting.parameters import Parameter, check_choice, fit_texts, read_parameters
 from fsl.reporting.presets import Preset
 from fsl.reporting.unplaced import without
+from fsl.sources import SOURCES
 
 PARAMETERS = """data = "simulated"  # a source or a folder
 read_options = {}  # how to read a folder
@@ -70,7 +71,7 @@ def notebooks(tmp_path_factory):
     write(folder, "13_no_data", "print(n)", parameters="n = 3  # a number")
     write(folder, "14_dies", "import os", "os._exit(3)")
     write(folder, "15_waits", WAIT)
-    sizes = "n_draws = 3  # draws\nmax_users = 9  # users"
+    sizes = "n_draws = 3  # draws\nmax_users = 9  # users\nn_texts = 5  # texts; 0 is all 10"
     write(folder, "18_sizes", "print(n_draws)", parameters=sizes)
     images = 'data = "simulated-characters"  # a source of images\nn_steps = 2  # steps'
     write(folder, "20_images", "print(data)", parameters=images)
@@ -316,6 +317,10 @@ REFUSED = [
         ["18", "-p", "max_users=-3"],
         "18_sizes: parameter max_users wants a whole number of at least 1, not '-3'",
     ),
+    (
+        ["18", "-p", "n_texts=-1"],
+        "18_sizes: parameter n_texts wants a whole number of at least 0, not '-1'",
+    ),
     (["11", "-p", "shots=[]"], f"11_good: parameter shots {SHOTS}, not '[]'"),
     (["11", "-p", "shots=[1,1]"], f"11_good: parameter shots {SHOTS}, not '[1,1]'"),
     (["11", "-p", "shots=[-1]"], f"11_good: parameter shots {SHOTS}, not '[-1]'"),
@@ -431,7 +436,7 @@ def test_every_default_and_preset_is_among_its_choices(path):
     for size in ("quick", "report", "full"):
         values = {n: p.default for n, p in known.items()} | row.parameters(size)
         for name, value in values.items():
-            check_choice(value, known[name].choices)
+            check_choice(value, known[name])
 
 
 def test_a_folder_is_read_once_named_by_its_last_part_and_its_path_stays_private(
@@ -499,6 +504,17 @@ def test_presets_make_the_size_and_the_command_line_wins(notebooks, monkeypatch)
     monkeypatch.setitem(plan.PRESETS, "11_good", Preset(report={"no_such": 8}))
     with pytest.raises(InputError, match="11_good has no parameter 'no_such'"):
         plan.plan(request, notebooks)
+
+
+@pytest.mark.parametrize("name", [n for n, source in SOURCES.items() if source.simulated])
+def test_every_simulated_source_can_be_given_and_has_a_checksum(name):
+    found = inputs.from_word(name, {})
+    assert (found.simulated, len(found.checksum)) == (True, 64)
+
+
+def test_a_count_may_be_none_where_its_comment_says_what_that_means(notebooks):
+    (job,) = plan.plan(plan.Request(["18"], assignments=["n_texts=0"]), notebooks)
+    assert job.given == {"n_texts": 0}
 
 
 def test_full_comes_on_top_of_report_and_falls_back_to_it(notebooks, monkeypatch):

@@ -107,7 +107,8 @@ def _source(name: str, seconds: float) -> Data:
         files_of(name, timeout=seconds)
     has_target = shop is not None and shop.target is not None
     if source.simulated:
-        made = {"shop": lambda: _tables(shop), "images": _images, "logs": _logs}[source.kind]()
+        makers = {"shop": lambda: _tables(shop), "images": _images, "texts": _texts, "logs": _logs}
+        made = makers[source.kind]()
         checksum = hashlib.sha256(made).hexdigest()
     else:
         parts = "".join(file.sha256 for file in source.files)
@@ -126,6 +127,14 @@ def _images() -> bytes:
     from fsl.characters.simulated import simulated_characters
 
     return simulated_characters().inputs.numpy().tobytes()
+
+
+def _texts() -> bytes:
+    """The questions that the code makes by default."""
+    from fsl.texts.simulated_intents import simulate_intents
+
+    made = simulate_intents()
+    return "\n".join([*made.train.texts, *made.test.texts]).encode()
 
 
 def _logs() -> bytes:

@@ -102,10 +102,8 @@ def fit_texts(
         default = known[name].default
         try:
             values[name] = fit(_value(texts[name], default), default)
-            check_range(name, values[name])
-            check_choice(values[name], known[name].choices)
-            if default and values[name] == type(default)() and isinstance(default, (list, tuple)):
-                raise ValueError("wants at least one")
+            check_range(name, values[name], known[name].note)
+            check_choice(values[name], known[name])
         except ValueError as error:
             problems.append(f"{notebook}: parameter {name} {error}, not {texts[name]!r}")
     if problems:
@@ -120,22 +118,28 @@ def check_names(names: Iterable[str], known: Mapping[str, Parameter], notebook: 
         raise InputError(*problems)
 
 
-def check_range(name: str, value: object) -> None:
-    """Raises ValueError saying what a count, a seed or the list of shots must be, by its name."""
-    if type(value) is int and name.startswith(("n_", "max_")) and value < 1:
-        raise ValueError("wants a whole number of at least 1")
+def check_range(name: str, value: object, note: str = "") -> None:
+    """Raises ValueError saying what a count, a seed or the list of shots must be, by its name.
+
+    note: the comment on its line. A count may be 0 where that says what 0 means.
+    """
+    least = 0 if re.search(r"\b0\b", note) else 1
+    if type(value) is int and name.startswith(("n_", "max_")) and value < least:
+        raise ValueError(f"wants a whole number of at least {least}")
     if type(value) is int and name == "seed" and not 0 <= value <= LARGEST_SEED:
         raise ValueError(f"wants a whole number from 0 to {LARGEST_SEED} (2**32 - 1)")
     if name == "shots" and isinstance(value, (list, tuple)) and not _are_shots(value):
         raise ValueError("wants at least one whole number, each of them 0 or more and given once")
 
 
-def check_choice(value: object, choices: tuple[str, ...]) -> None:
-    """Raises ValueError naming the choices, if there are any and `value`, or one of a list, is none of them."""
-    given = value if isinstance(value, (list, tuple)) else [value]
-    if choices and not set(given) <= set(choices):
-        names = ", ".join(f'"{choice}"' for choice in choices)
-        raise ValueError(f"wants {'some' if given is value else 'one'} of {names}")
+def check_choice(value: object, of: Parameter) -> None:
+    """Raises ValueError for a value, or one of a list, that is none of the choices, and for a list made empty."""
+    listed = isinstance(value, (list, tuple))
+    if listed and of.default and not value:
+        raise ValueError("wants at least one")
+    if of.choices and not set(value if listed else [value]) <= set(of.choices):
+        names = ", ".join(f'"{choice}"' for choice in of.choices)
+        raise ValueError(f"wants {'some' if listed else 'one'} of {names}")
 
 
 def _are_shots(value: list | tuple) -> bool:

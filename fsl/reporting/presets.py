@@ -153,7 +153,7 @@ PRESETS: dict[str, Preset] = {
         needs_target=True,
     ),
     "09_customer_service": Preset(
-        data=("banking77", "clinc150"),
+        data=("banking77", "clinc150", "simulated-intents"),
         report={"n_intents": 20, "n_asked": 20, "n_draws": 3},
         full={
             "n_intents": 0,
@@ -167,7 +167,7 @@ PRESETS: dict[str, Preset] = {
         full_minutes=60,
     ),
     "10_distillation": Preset(
-        data=("banking77",),
+        data=("banking77", "simulated-intents"),
         report={
             "n_texts": 924,
             "n_test": 462,
@@ -178,8 +178,8 @@ PRESETS: dict[str, Preset] = {
         quick={
             "n_texts": 462,
             "n_test": 231,
-            "n_other": 200,
-            "n_words": 200,
+            "n_other": 150,
+            "n_words": 100,
             "n_draws": 3,
             "n_rounds": 3,
         },

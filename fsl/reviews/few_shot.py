@@ -47,7 +47,9 @@ class Draw(NamedTuple):
 
 def draw(opinions: Opinions, task: Task, n_shots: int, rng: np.random.Generator) -> Draw:
     """Half of the people give up to n_shots different texts per class; the others' texts that are not among them are
-    the query. Raises InputError where a class has no text among the half."""
+    the query. Raises InputError where a class has no text among the half, and for fewer than one shot."""
+    if n_shots < 1:
+        raise InputError(f"{n_shots} examples of each class are drawn, expected a K of 1 or more.")
     user, wording = opinions.user, opinions.wording
     order = rng.permutation(int(user.max()) + 1)
     giving = np.isin(user, order[: len(order) // 2])

@@ -12,7 +12,12 @@ def add_parser(commands) -> None:
     parser = commands.add_parser("answer", help=about, description=ANSWER)
     add = parser.add_argument
     add("question", help="what the customer asks, in quotes")
-    add("--faq", required=True, metavar="FILE.csv", help="columns question and answer")
+    add(
+        "--faq",
+        required=True,
+        metavar="FILE.csv",
+        help="columns question and answer (or 问题 and 答案)",
+    )
     add(
         "--encoder",
         default="auto",

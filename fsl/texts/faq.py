@@ -16,11 +16,12 @@ from torch import Tensor
 from fsl.encoders import FrozenEncoder, text_encoder
 from fsl.errors import InputError
 from fsl.reading.sentences import inert, listed, show
-from fsl.recommending.intake import read_rows
+from fsl.recommending.intake import Rows, read_rows
 from fsl.texts.intent_heads import Shots, nearest, prototypes
 from fsl.texts.intents import same_words
 
 PERSON = "Let me get a person."
+COLUMNS = {"question": ("question", "问题"), "answer": ("answer", "答案", "回答")}  # in any case
 
 
 class Sureness(NamedTuple):
@@ -112,24 +113,19 @@ class Answering:
 
 
 def read_faq(path: str | Path) -> Faq:
-    """A CSV file with columns question and answer; rows with the same answer are examples of one class.
+    """A CSV file with columns question and answer (COLUMNS); rows with the same answer are examples of one class.
 
     Raises InputError: no such file or column, an empty cell, a question that is there twice with two answers, or fewer
     than two answers.
     """
     rows = read_rows(path)
-    for column in ("question", "answer"):
-        if column not in rows.frame:
-            seen = ", ".join(map(show, rows.frame.columns))
-            raise InputError(
-                f"{rows.label}: there is no column {column!r}; the columns are {seen}."
-            )
+    cells = {ours: rows.frame[_column(rows, ours)] for ours in COLUMNS}
     problems = [
-        f"{rows.label}, line {rows.line(int(row))}: {column} is empty, expected some words."
-        for column in ("question", "answer")
-        for row in np.flatnonzero(rows.frame[column] == "")
+        f"{rows.label}, line {rows.line(int(row))}: {ours} is empty, expected some words."
+        for ours, texts in cells.items()
+        for row in np.flatnonzero(texts == "")
     ]
-    questions, said = list(rows.frame["question"]), list(rows.frame["answer"])
+    questions, said = (list(texts) for texts in cells.values())
     first: dict[str, int] = {}
     for row, question in enumerate(questions):
         before = first.setdefault(same_words(question), row)
@@ -144,3 +140,13 @@ def read_faq(path: str | Path) -> Faq:
     if len(answers) < 2:
         raise InputError(f"{rows.label}: one answer, expected two or more to choose from.")
     return Faq(questions, answers, torch.tensor([answers.index(answer) for answer in said]))
+
+
+def _column(rows: Rows, ours: str) -> str:
+    """Their name of our column. Raises InputError where there is none, or two."""
+    theirs = [name for name in rows.frame.columns if name.casefold() in COLUMNS[ours]]
+    if len(theirs) == 1:
+        return theirs[0]
+    seen = ", ".join(map(show, rows.frame.columns))
+    said = f"there are {len(theirs)} columns" if theirs else "there is no column"
+    raise InputError(f"{rows.label}: {said} {ours!r}; the columns are {seen}.")

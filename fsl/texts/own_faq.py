@@ -13,6 +13,7 @@ from fsl.reading.sentences import show
 from fsl.recommending.intake import read_rows
 from fsl.texts.faq import Faq, read_faq
 from fsl.texts.intents import READERS, Intents, Texts, open_intents
+from fsl.texts.simulated_intents import SOURCE, simulate_intents
 
 FOLDER = Path(__file__).parent / "faqs"
 LANGUAGES = ("en", "zh")
@@ -49,17 +50,17 @@ def own_intents(language: str = "en") -> Intents:
 
 
 def intents_or_ours(name: str, timeout: float = 10.0) -> tuple[Intents, FrozenEncoder, list[str]]:
-    """ "banking77" or "clinc150" through MiniLM, or "ours"; what cannot be had makes room, and why is said.
+    """ "banking77", "clinc150" or invented ones, or "ours", through MiniLM; what cannot be had makes room, and is said.
 
     Returns intents (else ours), encoder (else TF-IDF of our FAQ, and ours), and a sentence for each that is missing.
     Raises InputError for another name.
     """
-    if name not in ("ours", *READERS):
-        expected = " or ".join((*READERS, "ours"))
+    if name not in ("ours", SOURCE, *READERS):
+        expected = " or ".join((*READERS, SOURCE, "ours"))
         raise InputError(f"no intents are called {show(name)}, expected {expected}.")
-    missing = []
+    made, missing = {"ours": own_intents, SOURCE: simulate_intents}, []
     try:
-        intents = own_intents() if name == "ours" else open_intents(name, timeout=timeout)
+        intents = made[name]() if name in made else open_intents(name, timeout=timeout)
     except InputError as error:
         missing.append(str(error))
         intents = own_intents()
