@@ -243,6 +243,12 @@ def test_how_tests_end():
     assert (once.seen.any(), once.day.tolist(), once.holds.all()) == (False, [2, 2, 2], True)
 
 
+def test_more_visitors_than_memory_holds_are_one_sentence():
+    said = "2,000 tests of 28 days with 100,000 visitors are too many to hold: expected at most 100,000,000"
+    with pytest.raises(InputError, match=said):
+        repeat(np.ones(3), np.ones(3), 2_000, 28, 100_000, 0.1, np.random.default_rng(0))
+
+
 def test_shares_have_exact_intervals():
     line = shares(np.array([[True], [False], [False], [False]])).iloc[0]
     low, high = stats.beta.ppf([0.025, 0.975], [1, 2], [4, 3])
@@ -608,7 +614,9 @@ def test_a_visit_is_the_environments_played_alone():
 
 
 def test_too_few_visitors_are_one_sentence():
-    with pytest.raises(InputError, match="the guide learns from 600: expected more of them"):
+    with pytest.raises(
+        InputError, match="the guide learns from 600: expected more of them, by 100"
+    ):
         visitors(fsl.load("simulated", n_users=60, n_items=30, seed=1))
 
 

@@ -11,6 +11,7 @@ from fsl.errors import InputError
 
 TAG = "parameters"
 LARGEST_SEED = 2**32 - 1  # what NumPy takes
+LISTS = {"shots": 0, "n_questions": 0, "rounds": 2}  # lists of counts, and the least of each
 
 
 @dataclass(frozen=True)
@@ -109,16 +110,17 @@ def check_names(names: Iterable[str], known: Mapping[str, Parameter], notebook: 
 
 def check_range(name: str, value: object) -> None:
     """Raises ValueError saying what a count, a seed or the list of shots must be, by its name."""
-    if type(value) is int and name.startswith(("n_", "max_")) and value < 1:
+    if type(value) is int and name.startswith(("n_", "max_", "per_")) and value < 1:
         raise ValueError("wants a whole number of at least 1")
     if type(value) is int and name == "seed" and not 0 <= value <= LARGEST_SEED:
         raise ValueError(f"wants a whole number from 0 to {LARGEST_SEED} (2**32 - 1)")
-    if name == "shots" and isinstance(value, (list, tuple)) and not _are_shots(value):
-        raise ValueError("wants at least one whole number, each of them 0 or more and given once")
+    if name in LISTS and isinstance(value, (list, tuple)) and not _are_counts(value, LISTS[name]):
+        least = f"each of them {LISTS[name]} or more and given once"
+        raise ValueError(f"wants at least one whole number, {least}")
 
 
-def _are_shots(value: list | tuple) -> bool:
-    whole = all(type(k) is int and k >= 0 for k in value)
+def _are_counts(value: list | tuple, least: int) -> bool:
+    whole = all(type(k) is int and k >= least for k in value)
     return whole and 0 < len(value) == len(set(value))
 
 
