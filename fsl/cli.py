@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -50,7 +51,7 @@ def _run(argv: Sequence[str] | None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for room in ROOMS:
         import_module(f"fsl.{room}.cli").add_parser(commands)
-    args = parser.parse_args(argv)
+    args = parser.parse_args(_tied(sys.argv[1:] if argv is None else argv))
     try:
         return args.run(args)
     except InputError as error:
@@ -59,6 +60,18 @@ def _run(argv: Sequence[str] | None) -> int:
         for problem in error.problems:
             print(f"fsl: {inert(problem)}", file=sys.stderr)
         return 2
+
+
+def _tied(argv: Sequence[str]) -> list[str]:
+    """`--effect -10%` as `--effect=-10%`: on its own, argparse would take it for an option."""
+    found: list[str] = []
+    for text in argv:
+        before = found[-1] if found else ""
+        if re.match(r"-[.,]?\d", text) and re.fullmatch("--[a-z][a-z-]*", before):
+            found[-1] = f"{before}={text}"
+        else:
+            found.append(text)
+    return found
 
 
 if __name__ == "__main__":

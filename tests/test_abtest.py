@@ -26,6 +26,7 @@ from fsl.abtest.shop import METRICS, RULES, _guests, assigned, outcomes, popular
 from fsl.abtest.tablefile import read_trial
 from fsl.abtest.words import per_cent, plan_in_words
 from fsl.cli import main
+from fsl.compare import holm
 from fsl.environment.rules import NOTHING, STARS
 from fsl.errors import InputError
 from fsl.tasks import user_tasks
@@ -63,6 +64,28 @@ def test_the_lift_s_error_is_that_of_many_repetitions():
         d.lift_low < 0.1 < d.lift_high for d in map(difference, control[:1000], treatment[:1000])
     ]
     assert 0.93 < np.mean(inside) < 0.97
+
+
+@given(st.integers(0, 10_000), st.integers(2, 40), st.floats(0.2, 3), st.sampled_from([0.05, 0.2]))
+@settings(max_examples=60, deadline=None)
+def test_the_lift_leaves_out_just_the_ratios_that_welch_s_test_does(seed, n, shift, alpha):
+    rng = np.random.default_rng(seed)
+    control, treatment = rng.normal(1, 1, n), rng.normal(shift, 0.5, n + 3)
+    found = difference(control, treatment, alpha)
+    t = stats.t.ppf(1 - alpha / 2, stats.ttest_ind(treatment, control, equal_var=False).df)
+
+    def statistic(ratio):
+        return stats.ttest_ind(treatment, ratio * control, equal_var=False).statistic
+
+    if control.mean() <= 0:
+        assert np.isnan([found.lift, found.lift_low, found.lift_high]).all()
+    elif np.isfinite(found.lift_low):
+        assert statistic(1 + found.lift_low) == pytest.approx(t, rel=1e-6)
+        assert statistic(1 + found.lift_high) == pytest.approx(-t, rel=1e-6)
+        assert (found.lift_low > 0 or found.lift_high < 0) == (found.p < alpha)
+    else:
+        assert abs(stats.ttest_1samp(control, 0).statistic) <= t
+        assert (found.lift_low, found.lift_high) == (-np.inf, np.inf)
 
 
 def test_an_arm_that_never_varies_gives_no_certainty():
@@ -126,6 +149,12 @@ def test_heterogeneity_is_cochran_s_q_as_statsmodels_has_it():
     theirs = combine_effects(values, errors**2).test_homogeneity()
     assert heterogeneity(values, errors) == pytest.approx(theirs.pvalue)
     assert np.isnan(heterogeneity(values[:1], errors[:1]))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+@settings(max_examples=100, deadline=None)
+def test_holm_is_statsmodels(p):
+    assert holm(np.array(p)) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 # Always valid
@@ -214,6 +243,12 @@ def test_how_tests_end():
     assert (once.seen.any(), once.day.tolist(), once.holds.all()) == (False, [2, 2, 2], True)
 
 
+def test_more_visitors_than_memory_holds_are_one_sentence():
+    said = "2,000 tests of 28 days with 100,000 visitors are too many to hold: expected at most 100,000,000"
+    with pytest.raises(InputError, match=said):
+        repeat(np.ones(3), np.ones(3), 2_000, 28, 100_000, 0.1, np.random.default_rng(0))
+
+
 def test_shares_have_exact_intervals():
     line = shares(np.array([[True], [False], [False], [False]])).iloc[0]
     low, high = stats.beta.ppf([0.025, 0.975], [1, 2], [4, 3])
@@ -231,6 +266,15 @@ def test_the_sample_size_is_statsmodels(share):
     )
     assert n == pytest.approx(theirs / (1 - share), abs=1.5)
     assert power_of(n, 0.2, 1.5, 0.01, share) == pytest.approx(0.9, abs=1e-3)
+
+
+@pytest.mark.parametrize(("share", "effect"), [(0.5, 0.02), (0.3, -0.03)])
+def test_a_share_s_users_are_those_of_the_textbook(share, effect):
+    """Chow, Shao & Wang 2008, §4.2: unpooled, k = n_treated / n_control."""
+    control, treated, k = 0.1, 0.1 + effect, share / (1 - share)
+    z = stats.norm.isf(0.025) + stats.norm.isf(0.2)
+    n = z**2 * (control * (1 - control) + treated * (1 - treated) / k) / effect**2
+    assert plan(control, effect, share=share).n == pytest.approx(n * (1 + k), abs=1)
 
 
 def test_a_share_s_plan_sees_its_effect_in_four_of_five_tests():
@@ -279,6 +323,14 @@ def test_peeking_costs_more_users_and_sees_the_effect_by_then():
         (
             {"baseline": 0.1, "effect": 0.1, "per_day": 1e-300},
             "users per day 1e-300: expected .001 or more.",
+        ),
+        (
+            {"baseline": 0.1, "effect": 0.1, "per_day": 1e12},
+            "users per day 1000000000000.0: expected fewer than 1e+12.",
+        ),
+        (
+            {"baseline": 0.1, "per_day": 10, "days": 10**20},
+            "days 100000000000000000000: expected fewer than 1e+12 users in all.",
         ),
     ],
 )
@@ -339,6 +391,42 @@ def test_the_words_say_what_the_numbers_say():
     assert words.endswith("Verdict: with B, stars went up, if you looked once, at the planned end.")
     none = str(read(trial_of(table(effect=0))))
     assert "Verdict: no difference is established; for " in none
+
+
+def test_what_never_varies_gets_words_in_place_of_an_interval(tmp_path, capsys):
+    frame = table().drop(columns=["day", "remark"]).assign(bought=0)
+    said = str(read(trial_of(frame)))
+    assert "bought: B minus A 0 (no two users of an arm differ): nothing says how far" in said
+    assert "shop 0 (no two users of an arm differ), web 0" in said
+    frame["bought"] = (frame["variant"] == "B").astype(int)
+    found = read(trial_of(frame[["user", "variant", "bought"]]))
+    assert "bought: B minus A +1 (no two users of an arm differ)" in str(found)
+    assert str(found).endswith("Verdict: nothing can be said, since no two users of an arm differ.")
+    assert "[–, –]" not in said + str(found)
+    assert abtest_plots.readout(found, Figure()).axes
+
+
+def test_a_handful_of_users_gets_no_interval_for_peeking():
+    frame = table(58).drop(columns=["day", "scene", "remark"])
+    few, enough = (read(trial_of(f)).metrics for f in (frame, table(60)))
+    assert not np.isfinite(few[["always_low", "always_high"]]).any(axis=None)
+    assert np.isfinite(enough[["always_low", "always_high"]]).all(axis=None)
+    said = str(read(trial_of(frame)))
+    assert "Not valid if you looked before the end: that wants 30 users in each arm." in said
+
+
+def test_the_verdict_never_says_that_0_is_left_out_and_nothing_is_established():
+    rng = np.random.default_rng(0)
+    for seed in range(400):
+        frame = table(60, effect=0.55, seed=seed)[["user", "variant", "stars"]]
+        found = read(trial_of(frame.assign(other=rng.normal(size=60))))
+        first = found.metrics.sort_values("p").iloc[0]
+        if first["p"] < 0.05 <= first["p_holm"]:
+            break
+    words = str(found).split("Verdict: ")[1]
+    assert words.startswith("no difference is established; ")
+    assert "by itself would have one (p = .0" in words
+    assert "among 2 metrics it has not (p = .0" in words
 
 
 def test_a_broken_split_is_said_and_nothing_concluded():
@@ -463,6 +551,15 @@ def test_plan_on_the_command_line(tmp_path, capsys):
         main(["abtest", "plan", "--baseline", "lots"])
 
 
+@pytest.mark.parametrize("effect", ["-10%", "−10%", "-.008", "-0.8e-2"])
+def test_an_effect_downwards_needs_no_equals_sign(capsys, effect):
+    assert main(["abtest", "plan", "--baseline", "8%", f"--effect={effect}"]) == 0
+    one = capsys.readouterr().out
+    assert main(["abtest", "plan", "--baseline", "8%", "--effect", effect]) == 0
+    assert capsys.readouterr().out == one
+    assert "a change of −0.008 from 0.08 (−10 %)" in one
+
+
 # The simulated shop
 
 
@@ -517,7 +614,9 @@ def test_a_visit_is_the_environments_played_alone():
 
 
 def test_too_few_visitors_are_one_sentence():
-    with pytest.raises(InputError, match="the guide learns from 600: expected more of them"):
+    with pytest.raises(
+        InputError, match="the guide learns from 600: expected more of them, by 100"
+    ):
         visitors(fsl.load("simulated", n_users=60, n_items=30, seed=1))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import multivariate_normal
 
 import fsl
 from fsl.bandits import (
@@ -25,6 +26,7 @@ from fsl.bandits.adapted import Adapted
 from fsl.bandits.arrivals import arrival_table
 from fsl.bandits.by_scene import by_scene, scene_of_subject
 from fsl.bandits.drift import (
+    drift_table,
     first_shown,
     phone_arrives,
     stream_regret,
@@ -409,6 +411,50 @@ def test_doubt_brings_a_new_phone_forward(setting, policies):
     places = free.worth().argmax(1)
     free.start()
     assert free.play(places).signal.max() > 5
+
+
+def test_too_few_turns_or_phones_are_one_sentence(shop, setting, policies):
+    rounds = setting.test["ecommerce"]
+    new = torch.arange(25) == 4
+    streams = tastes_turn(rounds, 3), phone_arrives(rounds, new, 3)
+    said = "a stream of 6 turns that changes after 3: expected 5 turns or more before and after"
+    with pytest.raises(InputError, match=said):
+        drift_table({"popular": policies["popular"]}, *streams, 6)
+    said = "n_turns is 26, and the shop has 25 phones and shows none twice: expected no more turns"
+    with pytest.raises(InputError, match=said):
+        shop_setting(shop, n_turns=26)
+
+
+def test_thompson_shows_each_arm_as_often_as_it_is_the_best(setting, policies, belief):
+    """The share of draws, against the chance under scipy's multivariate normal distribution of all arms."""
+    n = 20_000
+    sides = (belief.base, belief.features, belief.mean, belief.covariance, belief.noise)
+    one = Belief(*(side[:1].expand(n, *side.shape[1:]) for side in sides))
+    policy = Thompson(policies["thompson"].prior)
+    policy.belief, policy.numbers, policy.seed, policy.turn = one, np.arange(n), 3, 0
+    shown = torch.bincount(policy.choose(torch.ones(n, A, dtype=torch.bool)), minlength=A) / n
+    phi, mean = belief.features[0].numpy(), belief.expected()[0].numpy()
+    spread = multivariate_normal(
+        mean, phi @ belief.covariance[0].numpy() @ phi.T, allow_singular=True
+    )
+    best = np.bincount(spread.rvs(n, random_state=4).argmax(1), minlength=A) / n
+    assert shown.numpy() == pytest.approx(best, abs=0.015)
+    assert (best > 0.02).sum() >= 3
+
+
+@pytest.mark.parametrize("width", [0.5, 2.0])
+def test_ucb_is_the_textbooks_mean_and_width_standard_deviations(policies, belief, width):
+    """LinUCB from numpy's batch posterior (Li et al. 2010, eq. 5), after two reactions."""
+    arms, reactions = torch.tensor([[0, 3]] * N), torch.tensor([[4.0, 1.0]] * N)
+    policy = UCB(policies["ucb"].prior, width=width)
+    policy.belief = belief.after(arms[:, 0], reactions[:, 0]).after(arms[:, 1], reactions[:, 1])
+    mean, covariance = textbook(belief, arms, reactions)
+    phi, is_open = belief.features.numpy(), torch.ones(N, A, dtype=torch.bool)
+    is_open[:, [0, 3]] = False
+    index = belief.base.numpy() + np.einsum("nad,nd->na", phi, mean)
+    index += width * np.sqrt(np.einsum("nad,nde,nae->na", phi, covariance, phi))
+    index[:, [0, 3]] = -np.inf
+    assert policy.choose(is_open).tolist() == index.argmax(1).tolist()
 
 
 def test_turns_to_recover_by_hand():

@@ -1,6 +1,7 @@
 """The guide: what an answer is worth, what it teaches, exact reasons, one language as good as the other."""
 
 import string
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from fsl.data import Shop
 from fsl.errors import InputError
 from fsl.guide import Guide, Shelf, dialogue, hearing
 from fsl.guide.choosing import askable, ranked
+from fsl.guide.conversation import LEAST_WORTH
 from fsl.guide.questions import (
     evidence,
     foretold,
@@ -236,7 +238,8 @@ def test_both_languages_say_the_same_things():
     for key, text in WORDS["en"].items():
         assert fields(text) == fields(WORDS["zh"][key]), key
         assert text != WORDS["zh"][key], key
-    told = [text for key, text in WORDS["zh"].items() if key != "because"]  # a colon alone
+    signs = ("because", "and")  # a colon or a comma alone
+    told = [text for key, text in WORDS["zh"].items() if key not in signs]
     assert all(any("\u4e00" <= c <= "\u9fff" for c in text) for text in told)
 
 
@@ -305,11 +308,42 @@ def test_a_second_word_on_the_same_phone_replaces_the_first(shelf):
     assert [(q.kind, q.about, a) for q, a in turn.state.answers] == [("rate", item, 1.0)]
 
 
+def test_a_question_worth_nothing_is_asked_only_if_wanted(shelf):
+    start = Guide(shelf, kinds=("rate",)).start()
+    assert start.state.asked.worth >= LEAST_WORTH
+    sure = replace(shelf, belief=replace(shelf.belief, covariance=shelf.belief.covariance * 1e-9))
+    guide = Guide(sure, kinds=("rate",))
+    turn = guide.start()
+    assert turn.state.asked is None
+    assert "No further question is expected to help my choice" in turn.text
+    assert "My three for you, from what others say:" in turn.text
+    turn = guide.hear(turn.state, "more")
+    assert "[worth 0.000 points" in turn.text
+    turn = guide.hear(turn.state, "3")
+    assert "My three for you, from 1 answer:" in turn.text
+    assert guide.hear(turn.state, "back").state.asked is not None
+
+
+@pytest.mark.parametrize(
+    ("language", "counts"),
+    [("en", ("what others say", "1 answer,", "2 answers,")), ("zh", ("大家的评分", "您的 1 个回答", "您的 2 个回答"))],
+)  # fmt: skip
+def test_how_many_answers_is_said_as_people_say_it(shelf, language, counts):
+    guide = Guide(shelf, language, most=0)
+    state = guide.start().state
+    for n, said in enumerate(counts):
+        assert said in guide.farewell(state)
+        assert said.rstrip(",") in guide.hear(state, "show").text
+        state = guide.hear(state, f"{n + 1} 5").state
+
+
 def test_questions_run_out_politely(shelf):
     guide = Guide(shelf, most=30, kinds=("rate",))
     turn = guide.start()
     for _ in range(8):
-        turn = guide.hear(turn.state, "3")
+        turn = guide.hear(turn.state, "3") if turn.state.asked else turn
+        turn = turn if turn.state.asked else guide.hear(turn.state, "more")
+    assert len(turn.state.answers) == 8
     assert "no further question" in turn.text
     assert "My three" in turn.text
 

@@ -241,6 +241,25 @@ def test_the_effective_sample_size_of_equal_and_of_single_weights():
     assert effective_sample_size(np.zeros(3)) == 0
 
 
+@given(st.lists(st.floats(0.01, 100), min_size=2, max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_the_effective_sample_size_is_kish_s(weights):
+    """n / (1 + cv²), cv the weights' coefficient of variation (Kish 1965, §11.7), scipy's."""
+    expected = len(weights) / (1 + stats.variation(weights) ** 2)
+    assert effective_sample_size(np.array(weights)) == pytest.approx(expected)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=25), st.floats(0.01, 0.2))
+@settings(max_examples=60, deadline=None)
+def test_empirical_bernstein_is_maurer_and_pontil_s(terms, alpha):
+    """Theorem 4 there, once on each side: the variance is a mean over pairs, ln(2/δ), δ = α/2."""
+    z, n, delta = np.array(terms), len(terms), alpha / 2
+    variance = np.square(z[:, None] - z[None, :]).sum() / (2 * n * (n - 1))
+    half = (2 * variance * np.log(2 / delta) / n) ** 0.5 + 7 * np.log(2 / delta) / (3 * (n - 1))
+    low, high = empirical_bernstein(z, 0, 1, alpha)
+    assert (low, high) == pytest.approx((z.mean() - half, z.mean() + half))
+
+
 def test_what_is_too_little_is_said():
     ones = np.ones(1_000)
     assert too_little(ones, ones) == ""

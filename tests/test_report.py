@@ -19,7 +19,13 @@ from papermill.translators import PythonTranslator
 from fsl.cli import main
 from fsl.errors import InputError
 from fsl.reporting import failure, inputs, matching, plan, presets, publish, report, told
-from fsl.reporting.parameters import Parameter, check_choice, fit_texts, read_parameters
+from fsl.reporting.parameters import (
+    Parameter,
+    check_choice,
+    check_range,
+    fit_texts,
+    read_parameters,
+)
 from fsl.reporting.presets import Preset
 from fsl.reporting.unplaced import without
 from fsl.sources import SOURCES
@@ -280,6 +286,23 @@ def test_quick_pages_say_that_they_replace_larger_ones(run, tmp_path, capsys):
     assert "quick size</span>" in (tmp_path / "index.html").read_text()
     assert run("13", "--quick", "--out", tmp_path) == 0
     assert "quick sizes" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("rounds", [], "wants at least one whole number, each of them 2 or more and given once"),
+        ("rounds", [250, -5], "wants at least one whole number, each of them 2 or more"),
+        ("n_questions", [-1], "wants at least one whole number, each of them 0 or more"),
+        ("n_questions", [], "wants at least one whole number, each of them 0 or more"),
+        ("per_day", 0, "wants a whole number of at least 1"),
+        ("n_users", -3, "wants a whole number of at least 1"),
+    ],
+)
+def test_a_count_that_cannot_be_is_refused_by_its_name(name, value, said):
+    with pytest.raises(ValueError, match=said):
+        check_range(name, value)
+    check_range(name, [2, 5] if isinstance(value, list) else 2)
 
 
 SHOTS = "wants at least one whole number, each of them 0 or more and given once"

@@ -65,6 +65,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _number(text: str) -> float:
     """0.08, or 8% for it."""
     try:
+        text = text.replace("−", "-")  # as our own sentences write it
         return float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}, expected a number or per cent") from None
@@ -126,6 +127,7 @@ def _effect(text: str, baseline: float) -> float:
     """0.01, or 10% of the baseline."""
     from fsl.errors import InputError
 
+    text = text.replace("−", "-")
     try:
         return float(text[:-1]) / 100 * baseline if text.endswith("%") else float(text)
     except ValueError:

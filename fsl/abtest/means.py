@@ -20,7 +20,8 @@ class Difference:
     """Mean of the treatment minus mean of the control, in the metric's unit, with its 1 − alpha interval.
 
     error: standard error. p: two-sided, Welch's. lift, lift_low, lift_high: the same as a share of the control's mean
-    (.10 is ten per cent more), nan where that mean is not above 0. Numbers, or arrays of many tests at once.
+    (.10 is ten per cent more), nan where that mean is not above 0; the ends are infinite where it may be 0. Numbers, or
+    arrays of many tests at once.
     """
 
     control: Moments
@@ -62,18 +63,26 @@ def welch(control: Moments, treatment: Moments, alpha: float = 0.05) -> Differen
         df = square**2 / (parts[0] ** 2 / (control.n - 1) + parts[1] ** 2 / (treatment.n - 1))
         value = np.asarray(treatment.mean - control.mean, float)
         error = np.where(square > 0, np.sqrt(square), np.inf)
-        half = np.where(square > 0, stats.t.ppf(1 - alpha / 2, df) * error, np.inf)
+        t = stats.t.ppf(1 - alpha / 2, df)
+        half = np.where(square > 0, t * error, np.inf)
         p = np.where(square > 0, 2 * stats.t.sf(np.abs(value) / error, df), 1.0)
-    told = (value, value - half, value + half, error, p, *_lift(control, treatment, parts, alpha))
+        lift = _lift(control, treatment, parts, t)
+    told = (value, value - half, value + half, error, p, *lift)
     return Difference(control, treatment, *(_plain(x) for x in told))
 
 
-def _lift(control: Moments, treatment: Moments, parts: list, alpha: float) -> tuple:
-    """m_t/m_c − 1 ± z sqrt(v_t/m_c² + m_t² v_c/m_c⁴), v_g = s_g²/n_g: the delta method (Deng and others 2018)."""
-    mean = np.where(np.asarray(control.mean) > 0, control.mean, np.nan)
-    ratio = treatment.mean / mean
-    half = stats.norm.ppf(1 - alpha / 2) * np.sqrt(parts[1] + ratio**2 * parts[0]) / mean
-    return ratio - 1, ratio - 1 - half, ratio - 1 + half
+def _lift(control: Moments, treatment: Moments, parts: list, t: np.ndarray) -> tuple:
+    """m_t/m_c − 1, with the r − 1 for which |m_t − r m_c| ≤ t sqrt(v_t + r² v_c), v_g = s_g²/n_g   (Fieller 1954).
+
+    t: `welch`'s quantile, so that the lift leaves 0 out just where the difference does. All numbers where m_c itself
+    cannot be told from 0.
+    """
+    below, mean = np.where(np.asarray(control.mean) > 0, control.mean, np.nan), treatment.mean
+    lead = below**2 - t**2 * parts[0]
+    half = t * np.sqrt(np.maximum(parts[1] * lead + mean**2 * parts[0], 0))
+    bounded, nowhere = lead > 0, np.where(np.isfinite(below), np.inf, np.nan)
+    low = np.where(bounded, (below * mean - half) / lead - 1, -nowhere)
+    return mean / below - 1, low, np.where(bounded, (below * mean + half) / lead - 1, nowhere)
 
 
 def _plain(x: np.ndarray) -> float | np.ndarray:

@@ -153,8 +153,11 @@ def _check(baseline, effect, sd, power, alpha, share, rho, per_day, days) -> Non
         (not 0 < alpha < 0.5, f"alpha {alpha:g}: expected a number above 0 and below 0.5"),
         (not 0 < share < 1, f"share {share:g}: expected a number above 0 and below 1"),
         (not -1 < rho < 1, f"rho {rho:g}: expected a number above -1 and below 1"),
-        (per_day is not None and not 1e-3 <= per_day < MOST, f"users per day {per_day}: expected .001 or more"),
+        (per_day is not None and not per_day >= 1e-3, f"users per day {per_day}: expected .001 or more"),
+        (per_day is not None and per_day >= MOST, f"users per day {per_day}: expected fewer than {MOST:.0e}"),
         (days is not None and days < 1, f"days {days}: expected a whole number, 1 or more"),
+        (None not in (days, per_day) and days * per_day >= MOST,
+         f"days {days}: expected fewer than {MOST:.0e} users in all"),
     ]  # fmt: skip
     if problems := [f"{said}." for is_wrong, said in wrong if is_wrong]:
         raise InputError(problems[0])

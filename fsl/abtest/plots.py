@@ -61,12 +61,16 @@ def differences(table: pd.DataFrame, ax: Axes) -> Axes:
 def _bar(ax: Axes, line, y: float, unit: float, kind: str, about: tuple) -> None:
     low, high, colour, marker = about
     ends = [getattr(line, low) / unit, getattr(line, high) / unit]
+    if not np.isfinite(ends).all():
+        return
     ax.plot(ends, [y, y], color=COLOURS[colour], lw=2.5)
     ax.plot(np.mean(ends), y, marker, color=COLOURS[colour], ms=6, label=kind)
 
 
 def _legend_once(ax: Axes) -> None:
     handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    if not handles:
+        return
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 3, "fontsize": 9}
     ax.legend(handles.values(), handles, **below)
 

@@ -23,7 +23,8 @@ class Readout:
     """What a test says. Differences are treatment minus control, in each metric's unit.
 
     metrics: one line per metric: metric, control, value, low, high, p, p_holm, lift, lift_low, lift_high, plain_low,
-    plain_high (without the past), rho, factor (of the variance), always_low, always_high, tau. segments: metric,
+    plain_high (without the past), rho, factor (of the variance), always_low, always_high (infinite below `FEWEST` users
+    in an arm), tau. segments: metric,
     segment, n, value, low, high, p, p_holm, differ (p that segments differ at all). looks: metric, day, n, value, low,
     high, always_low, always_high, of all users up to each day. p_holm of `metrics` is over metrics, that of `segments`
     over all its lines.
@@ -72,6 +73,8 @@ def _line(trial: Trial, name: str, raw, values, past, tau: float, alpha: float) 
     plain = difference(*trial.arms(raw), alpha)
     ours = plain if past is None else difference(*trial.arms(values), alpha)
     always = always_valid(ours.value, ours.error, tau, alpha)
+    if min(ours.control.n, ours.treatment.n) < FEWEST:
+        always = -np.inf, np.inf
     told = {"rho": past.rho, "factor": past.factor} if past else {"rho": np.nan, "factor": 1.0}
     return {
         "metric": name, "control": float(plain.control.mean), **_ends(ours),

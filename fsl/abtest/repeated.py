@@ -1,5 +1,6 @@
 """The same test thousands of times, looked at every day: false alarms, power, coverage. Knows arrays only."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,8 +10,10 @@ from scipy.stats import binomtest
 
 from fsl.abtest.means import Moments, welch
 from fsl.abtest.sequential import FEWEST, half_width
+from fsl.errors import InputError
 
 MISTAKES = 0.05
+MOST = 1e8  # visitors of all tests together, some 8 GB
 
 
 class Ended(NamedTuple):
@@ -69,8 +72,14 @@ def repeat(
     """n_tests tests of n_days, per_day visitors each, drawn with replacement from these [n] and dealt half and half.
 
     control, treatment: both outcomes of the same n visitors. Give the same twice for A/A tests.
+    Raises InputError for more visitors than memory should hold.
     """
     shape = (n_tests, n_days, per_day)
+    if math.prod(shape) > MOST:
+        said = f"{n_tests:,} tests of {n_days:,} days with {per_day:,} visitors"
+        raise InputError(
+            f"{said} are too many to hold: expected at most {MOST:,.0f} visitors in all."
+        )
     who = rng.integers(len(control), size=shape)
     treated = rng.random(shape) < 0.5
     values = np.where(treated, treatment[who], control[who])

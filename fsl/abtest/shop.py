@@ -24,6 +24,7 @@ from fsl.tasks import Tasks, user_tasks
 
 ARMS = ("popular", "guide")
 METRICS = ("stars", "bought", "spend_usd")
+FEWEST_VISITORS = 100
 KNOWN = 3  # ratings that the guide knows of a visitor
 RULES = Rules(n_slots=3, n_turns=2)  # three phones at a time, twice at most
 
@@ -46,13 +47,12 @@ def visitors(shop: Shop, n_past: int = 600, n_days: int = 28, seed: int = 0) -> 
 
     Columns: user, day (from 1), scene, stars_before (mean of all ratings before the test), then for each of ARMS
     `stars_`: mean stars that the reactions to the shown phones say, `bought_`: 1 or 0, `spend_usd_`. Raises InputError
-    for a shop that is not simulated or has no more users than `n_past`.
+    for a shop that is not simulated or has not `FEWEST_VISITORS` users more than `n_past`.
     """
     rng, tasks = np.random.default_rng(seed), user_tasks(shop)
-    if len(tasks) <= n_past:
-        raise InputError(
-            f"{len(tasks):,} people have a past, the guide learns from {n_past:,}: expected more of them."
-        )
+    if len(tasks) < n_past + FEWEST_VISITORS:
+        seen = f"{len(tasks):,} people have a past, the guide learns from {n_past:,}"
+        raise InputError(f"{seen}: expected more of them, by {FEWEST_VISITORS}.")
     order = torch.from_numpy(rng.permutation(len(tasks)))
     past, new = (tasks.subset(part.sort().values) for part in (order[:n_past], order[n_past:]))
     guests = _guests(shop, new.subset((new.sizes > KNOWN).nonzero()[:, 0]), rng, seed)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fsl.abtest.planning import Plan
+from fsl.abtest.sequential import FEWEST
 from fsl.headlines import rounded
 from fsl.reading.sentences import inert
 
@@ -39,7 +40,8 @@ def in_words(readout) -> str:
     """What was compared, whether the split can be believed, each metric, the scenes, and what may be concluded."""
     trial, ratio = readout.trial, readout.ratio
     control, treatment = map(inert, trial.names)
-    seen = f"{ratio.control:,} users saw {control} (the control), {ratio.treatment:,} {treatment}."
+    known = "" if control.casefold() == "control" else " (the control)"
+    seen = f"{ratio.control:,} users saw {control}{known}, {ratio.treatment:,} {treatment}."
     told = [f"{seen} {_of_split(ratio)}"]
     told += [_of_metric(line, readout) for line in readout.metrics.itertuples()]
     told += [*_of_segments(readout.segments, readout.alpha), *_of_looks(readout)]
@@ -56,10 +58,12 @@ def _of_split(ratio) -> str:
 
 
 def _of_metric(line, readout) -> str:
-    control, treatment = map(inert, readout.trial.names)
-    text = f"{inert(line.metric)}: {treatment} minus {control} "
+    treatment = inert(readout.trial.names[1])
+    text = f"{inert(line.metric)}: {treatment} minus {inert(readout.trial.names[0])} "
+    if not math.isfinite(line.low):
+        return f"{text}{_spread(line)}: nothing says how far chance reaches."
     text += f"{with_ends(line.value, line.low, line.high)}, {per_cent(1 - readout.alpha)} interval"
-    if math.isfinite(line.lift):
+    if math.isfinite(line.lift_low) and math.isfinite(line.lift_high):
         lift = with_ends(100 * line.lift, 100 * line.lift_low, 100 * line.lift_high)
         text += f"; that is {lift} % of {number(line.control)}"
     text += f"; {p_value(line.p)}"
@@ -68,6 +72,8 @@ def _of_metric(line, readout) -> str:
     if math.isfinite(line.rho):
         past = f"correlation {number(line.rho)}, variance × {number(line.factor)}"
         text += f"; adjusted by its past ({past})"
+    if not math.isfinite(line.always_low):
+        return f"{text}. Not valid if you looked before the end: that wants {FEWEST} users in each arm."
     always = with_ends(line.value, line.always_low, line.always_high)
     return f"{text}. Valid also if you looked before the end: {always}."
 
@@ -77,14 +83,19 @@ def _of_segments(table: pd.DataFrame, alpha: float) -> list[str]:
     for metric, lines in table.groupby("metric", sort=False) if len(table) else ():
         if not 2 <= len(lines) <= MANY:
             continue
-        parts = [
-            f"{inert(x.segment)} {with_ends(x.value, x.low, x.high)}" for x in lines.itertuples()
-        ]
+        parts = [f"{inert(x.segment)} {_spread(x)}" for x in lines.itertuples()]
         p = lines["differ"].iloc[0]
         differ = "differ" if p < alpha else "cannot be told apart"
-        said = f"the segments {differ} ({p_value(p)})"
-        found.append(f"{inert(metric)} by segment: {', '.join(parts)}; {said}.")
+        said = f"; the segments {differ} ({p_value(p)})" if math.isfinite(p) else ""
+        found.append(f"{inert(metric)} by segment: {', '.join(parts)}{said}.")
     return found
+
+
+def _spread(line) -> str:
+    """The difference with its interval, if there is one."""
+    if math.isfinite(line.low):
+        return with_ends(line.value, line.low, line.high)
+    return f"{number(line.value, '+') if line.value else 0} (no two users of an arm differ)"
 
 
 def _of_looks(readout) -> list[str]:
@@ -110,6 +121,12 @@ def verdict(readout) -> str:
         name = inert(readout.trial.names[1])
         return f"Verdict: with {name}, {', '.join(parts)}, if you looked once, at the planned end."
     first = readout.metrics.iloc[int(np.argmin(readout.metrics["p"]))]
+    if not math.isfinite(first["low"]):
+        return "Verdict: nothing can be said, since no two users of an arm differ."
+    if first["p"] < readout.alpha:
+        alone = f"{inert(first['metric'])} by itself would have one ({p_value(first['p'])})"
+        among = f"among {len(readout.metrics)} metrics it has not ({p_value(first['p_holm'])})"
+        return f"Verdict: no difference is established; {alone}, {among}."
     _, low, high = rounded(first["value"], first["low"], first["high"], "difference")
     left = f"for {inert(first['metric'])} anything from {low} to {high} remains possible"
     return f"Verdict: no difference is established; {left}."

@@ -17,9 +17,11 @@ from fsl.bandits.rounds import Played, ShopRounds
 from fsl.bandits.settings import Setting
 from fsl.compare import N_BOOTSTRAP, Interval, mean_interval
 from fsl.environment.draws import normals
+from fsl.errors import InputError
 from fsl.simulate import HIGHEST, LOWEST, SCENES
 
 _NOISE = np.array([scene.noise for scene in SCENES.values()])
+WINDOW = 5  # turns over which a regret is averaged
 _FELT_NOW = 105  # what a random number is for
 
 
@@ -130,7 +132,7 @@ def stream_regret(
 
 
 def turns_to_recover(
-    regret: np.ndarray, change_at: int, window: int = 5, slack: float = 0.1
+    regret: np.ndarray, change_at: int, window: int = WINDOW, slack: float = 0.1
 ) -> int:
     """Turns after the change until the mean regret of `window` turns is back within `slack` stars of that before.
 
@@ -166,8 +168,12 @@ def drift_table(
     """One row per policy: turns to recover when tastes turn, turns until the new phone is shown, regret late in both.
 
     The second value is each policy's mean regret per turn when tastes turn, [n_turns]. Of an arrival only customers
-    count for whom a new phone is the best there is.
+    count for whom a new phone is the best there is. Raises InputError where there are too few turns to see it.
     """
+    for change in (turning.change_at, arriving.change_at):
+        if not WINDOW <= change <= n_turns - WINDOW:
+            said = f"a stream of {n_turns} turns that changes after {change}"
+            raise InputError(f"{said}: expected {WINDOW} turns or more before and after.")
     best_is_new = arriving.new.gather(1, arriving.after.argmax(1, keepdim=True))[:, 0].numpy()
     rows, curves = {}, {}
     for name, policy in policies.items():

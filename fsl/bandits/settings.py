@@ -42,7 +42,15 @@ class Setting:
 def shop_setting(
     shop: Shop, n_turns: int = 10, seed: int = 0, rules: Rules | None = None
 ) -> Setting:
-    """Each held-out user of a simulated shop visits once every scene that the user's log knows. Simulated."""
+    """Each held-out user of a simulated shop visits once every scene that the user's log knows. Simulated.
+
+    Raises InputError for more turns than there are phones, since none is shown twice.
+    """
+    if n_turns > len(shop.items):
+        said = (
+            f"n_turns is {n_turns}, and the shop has {len(shop.items)} phones and shows none twice"
+        )
+        raise InputError(f"{said}: expected no more turns than phones.")
     tasks = scene_tasks(shop)
     split = split_tasks(tasks, torch.Generator().manual_seed(seed), FRACTIONS)
     rules = Rules(n_turns=n_turns) if rules is None else rules

@@ -158,7 +158,7 @@ class Visits:
         return Turn(
             reward=np.where(here, gain - cost, 0.0),
             reactions=np.where(here[:, None], reactions, NOTHING),
-            answer=np.where(here & asking, self._answer(kinds - 1), 0.0),
+            answer=self._answer(kinds - 1, here & asking),
             bought=np.where(buys, phones[rows, best], -1),
             left=left,
             late=late & ~left,
@@ -182,13 +182,14 @@ class Visits:
         rows, places = np.nonzero(phones < self.n_items)
         self.shown[rows, phones[rows, places]] = True
 
-    def _answer(self, questions: np.ndarray) -> np.ndarray:
-        """The noisy answers to questions (places in QUESTIONS), [n]; for -1 anything."""
+    def _answer(self, questions: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """The noisy answers to questions (places in QUESTIONS) of who was `asked`, 0 of the others, [n]."""
+        if not asked.any():
+            return np.zeros(len(questions))
         numbers = self.visitors.numbers
         luck = normals(self.seed, _SAID, numbers, np.maximum(questions, 0))
-        return self._true_answers()[np.arange(len(numbers)), questions] + (
-            self.rules.answer_noise * luck
-        )
+        truth = self._true_answers()[np.arange(len(numbers)), questions]
+        return np.where(asked, truth + self.rules.answer_noise * luck, 0.0)
 
     def _true_answers(self) -> np.ndarray:
         """[n, n_questions]."""

@@ -22,6 +22,8 @@ from fsl.guide.state import ASKING, OVER, REACTING, State, weighed
 from fsl.guide.words import LANGUAGES
 from fsl.reading.sentences import show
 
+LEAST_WORTH = 0.0005  # in points: below it a question would be said to be worth 0.000
+
 
 class Turn(NamedTuple):
     """Where the conversation stands, and what the guide says."""
@@ -88,7 +90,7 @@ class Guide:
         if command == "show":
             return self._showing(state.next())
         if command == "more":
-            return self._asked(state.next(phase=ASKING, left=max(1, state.left)))
+            return self._asked(state.next(phase=ASKING, left=max(1, state.left)), wanted=True)
         if command == "skip" and state.phase == ASKING:
             asked = state.asked.question
             later = state.next(done=(*state.done, (asked.kind, asked.about)), left=state.left - 1)
@@ -129,8 +131,8 @@ class Guide:
         asked = reaction(self.shelf.belief, item, self.shelf.cuts)
         return replace(asked, kind=RATE, cuts=()) if what == "points" else asked
 
-    def _asked(self, state: State, said: str = "") -> Turn:
-        """The most valuable question, or the three where enough was asked."""
+    def _asked(self, state: State, said: str = "", wanted: bool = False) -> Turn:
+        """The most valuable question; the three where enough was asked or, unless `wanted`, none is worth its while."""
         if state.left <= 0:
             return self._showing(state, said)
         belief, _ = weighed(self.shelf.belief, state.answers)
@@ -139,6 +141,8 @@ class Guide:
         options = ranked(belief, asked, left)
         if not options:
             return self._showing(replace(state, left=0), _lines(said, self.speech.say("no_more")))
+        if options[0].worth < LEAST_WORTH and not wanted:
+            return self._showing(state, _lines(said, self.speech.say("settled")))
         return self._again(replace(state, phase=ASKING, options=tuple(options)), said)
 
     def _showing(self, state: State, said: str = "") -> Turn:

@@ -49,7 +49,7 @@ class Speech:
         row = self.shelf.table.iloc[place]
         told = [c for c in row.index if c not in LEFT_OUT and pd.api.types.is_number(row[c])]
         told = sorted((c for c in told if pd.notna(row[c])), key=lambda c: c != "price")[:N_FACTS]
-        facts = ", ".join(f"{self.column(c)} {row[c]:g}" for c in told)
+        facts = self.say("and").join(f"{self.column(c)} {row[c]:g}" for c in told)
         return f" ({facts})" if facts else ""
 
     def column(self, name: str) -> str:
@@ -77,7 +77,9 @@ class Speech:
     def why(self, worth: float, others: Mapping[str, float]) -> str:
         """What the question is worth, and the best of the other kinds."""
         told = [self.say(f"kind_{kind}", worth=one) for kind, one in others.items()]
-        return self.say("why", worth=worth, others=", ".join(told) or self.say("no_other"))
+        return self.say(
+            "why", worth=worth, others=self.say("and").join(told) or self.say("no_other")
+        )
 
     def answer(self, asked: Question, answer: float) -> str:
         """An answer, as a reason names it."""
@@ -103,7 +105,7 @@ class Speech:
             return self.say("choice_none")
         parts = reasons_of(self.shelf.belief, found, torch.tensor(shown), self.shelf.scale)
         said = [self.answer(*one) for one in answers]
-        lines = [self.say("choice", n=len(answers))]
+        lines = [self.say("choice", heard=self.heard(len(answers)))]
         for row, place in enumerate(shown):
             told = {"place": row + 1, "item": self.item(place)}
             told["expected"] = float(parts.clipped[row])
@@ -146,4 +148,9 @@ class Speech:
 
     def bye(self, n: int, items: Sequence[int]) -> str:
         """Thanks, and the names of the best so far."""
-        return self.say("bye", n=n, items=", ".join(self.item(place) for place in items))
+        names = self.say("and").join(self.item(place) for place in items)
+        return self.say("bye", heard=self.heard(n), items=names)
+
+    def heard(self, n: int) -> str:
+        """From how many answers: none, one or more."""
+        return self.say(f"heard_{n}" if n < 2 else "heard", n=n)

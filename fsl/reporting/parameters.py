@@ -12,6 +12,7 @@ from fsl.errors import InputError
 
 TAG = "parameters"
 LARGEST_SEED = 2**32 - 1  # what NumPy takes
+LISTS = {"shots": 0, "n_questions": 0, "rounds": 2}  # lists of counts, and the least of each
 
 
 @dataclass(frozen=True)
@@ -124,12 +125,13 @@ def check_range(name: str, value: object, note: str = "") -> None:
     note: the comment on its line. A count may be 0 where that says what 0 means.
     """
     least = 0 if re.search(r"\b0\b", note) else 1
-    if type(value) is int and name.startswith(("n_", "max_")) and value < least:
+    if type(value) is int and name.startswith(("n_", "max_", "per_")) and value < least:
         raise ValueError(f"wants a whole number of at least {least}")
     if type(value) is int and name == "seed" and not 0 <= value <= LARGEST_SEED:
         raise ValueError(f"wants a whole number from 0 to {LARGEST_SEED} (2**32 - 1)")
-    if name == "shots" and isinstance(value, (list, tuple)) and not _are_shots(value):
-        raise ValueError("wants at least one whole number, each of them 0 or more and given once")
+    if name in LISTS and isinstance(value, (list, tuple)) and not _are_counts(value, LISTS[name]):
+        least = f"each of them {LISTS[name]} or more and given once"
+        raise ValueError(f"wants at least one whole number, {least}")
 
 
 def check_choice(value: object, of: Parameter) -> None:
@@ -142,8 +144,8 @@ def check_choice(value: object, of: Parameter) -> None:
         raise ValueError(f"wants {'some' if listed else 'one'} of {names}")
 
 
-def _are_shots(value: list | tuple) -> bool:
-    whole = all(type(k) is int and k >= 0 for k in value)
+def _are_counts(value: list | tuple, least: int) -> bool:
+    whole = all(type(k) is int and k >= least for k in value)
     return whole and 0 < len(value) == len(set(value))
 
 
