@@ -719,6 +719,10 @@ def test_python_names_problems_too(models):
         model.recommend({"p0003": 5, twice: 5})
 
 
+def test_no_columns_at_all_are_as_good_as_none_given(models):
+    assert str(models["EB+"].audience({})) == str(models["EB+"].audience())
+
+
 def test_values_that_are_new_are_noted_and_count_as_unknown(models):
     model = models["EB+"]
     found = model.audience({"brand": "Zeta", "price_usd": 300})
@@ -733,6 +737,8 @@ def test_values_that_are_new_are_noted_and_count_as_unknown(models):
     row = pd.DataFrame([{"brand": "Lumo", "price_usd": 1299}])
     expected = torch.from_numpy(encoder.transform(row))[0].double()
     assert torch.equal(content_of({"brand": "Lumo", "price_usd": 1299}, encoder).features, expected)
+    priced = content_of({"brand": "Lumo", "price_usd": "$1,299.00"}, encoder).features
+    assert torch.equal(priced, expected)
     nearest = models["item kNN"].audience({"brand": "Zeta"})
     assert nearest.notes == ("item kNN makes no use of a new item's own columns here.",)
 

@@ -34,7 +34,7 @@ def content_of(given: Mapping[str, object] | None, encoder: Encoder) -> Content:
 
     Raises InputError for a number or a date that is none, and where no column at all is known.
     """
-    if given is None or not encoder.codes:
+    if not given or not encoder.codes:
         return Content(None, {})
     columns = {_plain(column): value for column, value in given.items()}
     values = {c.column: columns.pop(_plain(c.column), None) for c in encoder.codes}
