@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fsl import InputError, Shop
-from fsl.cold_start.judgeable import judgeable
+from fsl.cold_start.judgeable import judgeable, too_little_past
 from fsl.cold_start.partitions import partition
 
 NAMES = ("user-cold", "item-cold")
@@ -70,3 +70,13 @@ def test_where_nothing_can_be_judged_one_sentence_says_why():
         InputError, match=r"^mine: nothing can be judged\. user-cold stays out: 10 of"
     ):
         judgeable(shop(n_users=10), ["user-cold"])
+
+
+def test_a_past_is_too_little_below_a_twentieth_and_by_time_only():
+    mine = shop()
+    by_time = partition(mine, "item-cold", "temporal")
+    assert (
+        too_little_past(mine, by_time) == "66 of the 2,000 behaviours would be left to learn from"
+    )
+    assert too_little_past(mine, partition(mine, "user-cold", "temporal")) == ""
+    assert too_little_past(mine, partition(mine, "item-cold", "random")) == ""

@@ -53,9 +53,8 @@ def judgeable(
 def _folds(shop, name, by, seed, n_folds, n_shots, n_query) -> list[Partition]:
     """The folds, or the only split by time. Raises InputError where they leave too little to judge."""
     parts = [partition(shop, name, by, seed=seed)]
-    past, n = int(parts[0].train.sizes.sum()), len(shop.interactions)
-    if by == "auto" and parts[0].order == "temporal" and past < LEAST_PAST * n:
-        raise InputError(f"{past:,} of the {n:,} behaviours would be left to learn from")
+    if by == "auto" and (why := too_little_past(shop, parts[0])):
+        raise InputError(why)
     if parts[0].order == "random":
         parts += [partition(shop, name, by, seed=seed, fold=fold) for fold in range(1, n_folds)]
     able = sum(_n_judged(part, n_shots, n_query) for part in parts)
@@ -64,6 +63,14 @@ def _folds(shop, name, by, seed, n_folds, n_shots, n_query) -> list[Partition]:
             f"{able} of the tasks held out have behaviours enough to be judged, at least {FEWEST} are needed"
         )
     return parts
+
+
+def too_little_past(shop: Shop, part: Partition) -> str:
+    """Why a split by time leaves too little to learn from; "" where it does not, or is at random."""
+    past, n = int(part.train.sizes.sum()), len(shop.interactions)
+    if part.order == "random" or past >= LEAST_PAST * n:
+        return ""
+    return f"{past:,} of the {n:,} behaviours would be left to learn from"
 
 
 def _n_judged(part: Partition, n_shots: Sequence[int], n_query: int) -> int:
