@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fsl import InputError, Shop
-from fsl.cold_start.judgeable import judgeable, too_little_past
+from fsl.cold_start.judgeable import by_time_if_possible, judgeable, too_little_past
 from fsl.cold_start.partitions import partition
 
 NAMES = ("user-cold", "item-cold")
@@ -80,3 +80,8 @@ def test_a_past_is_too_little_below_a_twentieth_and_by_time_only():
     )
     assert too_little_past(mine, partition(mine, "user-cold", "temporal")) == ""
     assert too_little_past(mine, partition(mine, "item-cold", "random")) == ""
+    part, note = by_time_if_possible(mine, "item-cold", seed=3)
+    assert part.test.rows.equal(partition(mine, "item-cold", "random", seed=3).test.rows)
+    assert note.startswith("item-cold is split at random, not by time: by time 66 of the 2,000")
+    part, note = by_time_if_possible(mine, "user-cold")
+    assert (part.order, note) == ("temporal", "")

@@ -73,6 +73,15 @@ def too_little_past(shop: Shop, part: Partition) -> str:
     return f"{past:,} of the {n:,} behaviours would be left to learn from"
 
 
+def by_time_if_possible(shop: Shop, name: str, seed: int = 0) -> tuple[Partition, str]:
+    """One partition, at random where time leaves too little to learn from; and a sentence if so, else ""."""
+    part = partition(shop, name, seed=seed)
+    if not (why := too_little_past(shop, part)):
+        return part, ""
+    said = f"{name} is split at random, not by time: by time {why}."
+    return partition(shop, name, "random", seed=seed), said
+
+
 def _n_judged(part: Partition, n_shots: Sequence[int], n_query: int) -> int:
     """Test tasks with the largest support and the least query; of both-cold, all: who can be asked is drawn later."""
     shots, _, least = sizes(part, n_shots, n_query)
