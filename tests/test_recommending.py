@@ -352,7 +352,8 @@ def test_a_file_that_was_cut_off_is_refused(path, tmp_path):
         refused(tmp_path, data[:end])
     assert refused(tmp_path, data[:100]) == "it is cut off, or no safetensors file."
     assert refused(tmp_path, b"") == "it is empty."
-    refused(tmp_path, data + b"\0" * 8)
+    assert refused(tmp_path, data[:-1]) == "it is cut off, or longer than its header says."
+    assert refused(tmp_path, data + b"\0" * 8) == "it is cut off, or longer than its header says."
 
 
 def test_a_flipped_byte_is_refused_wherever_it_is(path, tmp_path):
@@ -368,6 +369,9 @@ def test_a_flipped_byte_is_refused_wherever_it_is(path, tmp_path):
             changed = bytearray(data)
             changed[place] ^= bit
             refused(tmp_path, bytes(changed))
+    changed = bytearray(data)
+    changed[9] ^= 1
+    assert refused(tmp_path, bytes(changed)) == "its header was damaged or changed."
     changed = bytearray(data)
     changed[-1] ^= 1
     assert (
