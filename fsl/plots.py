@@ -3,6 +3,8 @@
 Colours are Okabe & Ito's, safe for colour-blind eyes, and never stand alone: a marker, a dash or a word says the same.
 """
 
+import contextlib
+import re
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
@@ -23,6 +25,10 @@ _CJK_FONTS = (
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB",
     "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei", "Arial Unicode MS",
 )  # fmt: skip
+_CJK_FILES = re.compile(
+    r"(SansCJK|SourceHanSans)\w*-(Regular|Bold)|msyh|PingFang|Hiragino Sans GB|wqy-|simhei|Arial Unicode",
+    re.IGNORECASE,
+)
 
 
 def set_style() -> None:
@@ -39,8 +45,24 @@ def set_style() -> None:
 
 def _families() -> list[str]:
     """DejaVu Sans, then those fonts of this machine that have Chinese, Japanese and Korean names."""
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in _CJK_FONTS if name in installed)]
+    if not (found := _installed()):
+        _take_in_new_fonts()
+        found = _installed()
+    return ["DejaVu Sans", *found]
+
+
+def _installed() -> list[str]:
+    known = {font.name for font in font_manager.fontManager.ttflist}
+    return [name for name in _CJK_FONTS if name in known]
+
+
+def _take_in_new_fonts() -> None:
+    """Fonts that were installed after matplotlib had written its list, which it never writes again by itself."""
+    known = {font.fname for font in font_manager.fontManager.ttflist}
+    for path in sorted(font_manager.findSystemFonts()):
+        if path not in known and _CJK_FILES.search(path):
+            with contextlib.suppress(OSError, RuntimeError):  # a file that is no font
+                font_manager.fontManager.addfont(path)
 
 
 def message(ax: Axes, text: str, simulated: bool = False, width: int = 80) -> Axes:

@@ -86,6 +86,13 @@ def test_check_says_what_it_understood(capsys, tmp_path):
         assert line in lines
 
 
+def test_chinese_keys_are_named_with_the_option_that_uses_them(capsys, tmp_path):
+    code, _, err = run(capsys, "check", shop_folder(tmp_path, log="顾客,商品\na,b\n"))
+    assert code == 2
+    assert "name yours with --column user=顾客." in err
+    assert "name yours with --column item=商品." in err
+
+
 def lines_of(out: str) -> list[str]:
     return [line[2:] for line in out.splitlines() if line.startswith("- ")]
 
@@ -122,6 +129,10 @@ def test_check_names_columns_that_could_be_used(capsys, tmp_path):
          "no column is used as label; is 'My Liked' one? --column 'label=My Liked'"),
         ("user,item,rating,Kaufdatum\na,b,1,3.6.2024\n", None,
          "no column is used as timestamp; is 'Kaufdatum' one? --column timestamp=Kaufdatum"),
+        ("user,item,评分,时间\na,b,1,2024-06-03\n", None,
+         "no column is used as rating; is '评分' one? --column 'rating=评分'"),
+        ("user,item,rating,下单时间\na,b,1,2024-06-03\n", None,
+         "no column is used as timestamp; is '下单时间' one? --column 'timestamp=下单时间'"),
         ("user,item,rating,x\na,b,1,2024-06-03T23:03\n", None,
          "no column is used as timestamp; is 'x' one? --column timestamp=x"),
         ('user,item,score\na,b,"4,5"\n', None,

@@ -344,6 +344,13 @@ def test_contents_lead_to_headings():
     assert len(parsed.all("h1")) == 1
 
 
+@pytest.mark.parametrize(("first", "css"), [("1. One", ["numbered"]), ("One", [])])
+def test_contents_are_not_numbered_twice(first, css):
+    cells = [v4.new_markdown_cell(f"## {name}") for name in ("Before", first, "After")]
+    lists = [attrs.get("class") for attrs in assert_safe(made(*cells)).all("ol")]
+    assert [name for name in lists if name] == css
+
+
 def test_code_is_a_switch_and_outputs_stay():
     one = cell(output(text__plain="forty-two"), source="secret_source = 42")
     assert "secret_source" in Page(made(one)).text

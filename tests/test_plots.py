@@ -1,6 +1,7 @@
 """Figures: whatever a table holds, they draw, and say what they should."""
 
 import matplotlib as mpl
+import matplotlib.font_manager
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,24 @@ def ax():
     figure = Figure(figsize=(4, 3))
     yield figure.subplots()
     figure.canvas.draw()  # text is laid out, and formulas would be parsed, only now
+
+
+def test_a_chinese_font_that_came_after_matplotlibs_list_is_taken_in(monkeypatch, tmp_path):
+    manager = plots.font_manager.fontManager
+    plain = [font for font in manager.ttflist if font.name == "DejaVu Sans"]
+    files = [str(tmp_path / name) for name in ("NotoSansCJK-Regular.ttc", "NotoSansCJK-Black.ttc")]
+    files += [str(tmp_path / "Other-Regular.ttf"), str(tmp_path / "simhei.ttf")]
+
+    def taken(path):
+        if "simhei" in path:
+            raise RuntimeError("no font")
+        manager.ttflist.append(mpl.font_manager.FontEntry(fname=path, name="Noto Sans CJK JP"))
+
+    monkeypatch.setattr(manager, "ttflist", list(plain))
+    monkeypatch.setattr(plots.font_manager, "findSystemFonts", lambda: files)
+    monkeypatch.setattr(manager, "addfont", taken)
+    assert plots._families() == ["DejaVu Sans", "Noto Sans CJK JP"]
+    assert [font.fname for font in manager.ttflist[len(plain) :]] == files[:1]
 
 
 def test_a_name_is_cut_and_inert():

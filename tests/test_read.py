@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fsl import InputError, read_shop
 from fsl.reading.columns import as_feature, decimal_commas
+from fsl.reading.money import prices
 
 LOG = (
     "user,item,rating,timestamp\n"
@@ -364,6 +365,45 @@ def test_decimal_commas_are_read_and_said(tmp_path):
         "items.csv: the column 'price' has decimal commas and is read as numbers.",
     ):
         assert note in shop.notes
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers", "currency"),
+    [
+        (["¥1,299.00", "¥899.00", "-¥3"], None, None),
+        (["¥1,299.00", "¥899.00", "¥ -3"], [1299.0, 899.0, -3.0], "¥"),
+        (["1.299 €", "899,50 €", "7€"], [1299.0, 899.5, 7.0], "€"),
+        (["$1,299", "$399.9", "12"], [1299.0, 399.9, 12.0], "$"),
+        (["1999元", "2999元"], [1999.0, 2999.0], "元"),
+        (["1.299 €"], [1299.0], "€"),
+        (["$5", "5 €"], None, None),
+        (["1,299.00 €", "1.299,00 €"], None, None),
+        (["$5", "five"], None, None),
+        (["5", "6"], None, None),
+    ],
+)
+def test_prices_are_read_where_all_are_in_one_currency(cells, numbers, currency):
+    found = prices(pd.Series(cells, dtype="str"))
+    assert (found is None) == (numbers is None)
+    if found is not None:
+        assert (found[0].tolist(), found[1]) == (numbers, currency)
+
+
+def test_a_column_of_prices_is_a_number_and_that_is_said(tmp_path):
+    items = "item;价格;note\n007;¥1,999.00;$5\ni2;¥ 899.00;blue\n"
+    shop = read_shop(folder(tmp_path, interactions__csv=LOG, items__csv=items))
+    assert shop.items["价格"].tolist() == [1999.0, 899.0]
+    assert "items.csv: the column '价格' has prices in ¥ and is read as numbers." in shop.notes
+    assert "note" not in str(shop.notes)
+
+
+def test_a_few_values_that_are_no_price_are_missing_and_said():
+    cells = [f"${i}" for i in range(30)] + ["on request"]
+    values, said = as_feature(pd.Series(cells, dtype="str"))
+    assert values.isna().tolist() == [False] * 30 + [True]
+    assert said == (
+        "has prices in $ and is read as numbers; 1 of 31 values are none, such as 'on request'"
+    )
 
 
 def test_parquet_ratings_with_decimal_commas(tmp_path):

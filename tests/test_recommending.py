@@ -352,7 +352,8 @@ def test_a_file_that_was_cut_off_is_refused(path, tmp_path):
         refused(tmp_path, data[:end])
     assert refused(tmp_path, data[:100]) == "it is cut off, or no safetensors file."
     assert refused(tmp_path, b"") == "it is empty."
-    refused(tmp_path, data + b"\0" * 8)
+    assert refused(tmp_path, data[:-1]) == "it is cut off, or longer than its header says."
+    assert refused(tmp_path, data + b"\0" * 8) == "it is cut off, or longer than its header says."
 
 
 def test_a_flipped_byte_is_refused_wherever_it_is(path, tmp_path):
@@ -368,6 +369,9 @@ def test_a_flipped_byte_is_refused_wherever_it_is(path, tmp_path):
             changed = bytearray(data)
             changed[place] ^= bit
             refused(tmp_path, bytes(changed))
+    changed = bytearray(data)
+    changed[9] ^= 1
+    assert refused(tmp_path, bytes(changed)) == "its header was damaged or changed."
     changed = bytearray(data)
     changed[-1] ^= 1
     assert (
@@ -719,6 +723,10 @@ def test_python_names_problems_too(models):
         model.recommend({"p0003": 5, twice: 5})
 
 
+def test_no_columns_at_all_are_as_good_as_none_given(models):
+    assert str(models["EB+"].audience({})) == str(models["EB+"].audience())
+
+
 def test_values_that_are_new_are_noted_and_count_as_unknown(models):
     model = models["EB+"]
     found = model.audience({"brand": "Zeta", "price_usd": 300})
@@ -733,6 +741,8 @@ def test_values_that_are_new_are_noted_and_count_as_unknown(models):
     row = pd.DataFrame([{"brand": "Lumo", "price_usd": 1299}])
     expected = torch.from_numpy(encoder.transform(row))[0].double()
     assert torch.equal(content_of({"brand": "Lumo", "price_usd": 1299}, encoder).features, expected)
+    priced = content_of({"brand": "Lumo", "price_usd": "$1,299.00"}, encoder).features
+    assert torch.equal(priced, expected)
     nearest = models["item kNN"].audience({"brand": "Zeta"})
     assert nearest.notes == ("item kNN makes no use of a new item's own columns here.",)
 

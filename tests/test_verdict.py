@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fsl import InputError
-from fsl.cold_start.verdict import Verdict, shots_in_words, verdict
+from fsl.cold_start.verdict import Verdict, newcomers, shots_in_words, verdict
 from fsl.compare import against
 from fsl.evaluation import ALL
 
@@ -49,9 +49,10 @@ def test_who_beats_and_from_which_k_on():
     assert (line.baseline, line.contender, line.n_tasks) == ("EB", "MAML", N)
     assert line.baseline_value - line.value == pytest.approx(-line.difference)
     assert str(found) == (
-        f"user-cold, {N} test tasks: from K = 1 on MAML beats EB, the best simple method (MSE {line.value:.3f} against "
-        f"{line.baseline_value:.3f} points at K = 5, difference -0.3000, 95 % interval {line.low:+.4f} to "
-        f"{line.high:+.4f}). Use MAML: the cheapest method that nothing surely beats."
+        f"new users (user-cold), {N} test tasks: use MAML, the cheapest method that nothing surely beats (MSE "
+        f"{line.value:.3f} points at K = 5). From K = 1 on MAML beats EB, the best simple method (MSE {line.value:.3f} "
+        f"against {line.baseline_value:.3f} points at K = 5, difference −0.3000, 95 % interval −{-line.low:.4f} to "
+        f"−{-line.high:.4f})."
     )
 
 
@@ -60,7 +61,7 @@ def test_who_wins_at_each_k_is_not_said_of_the_others():
         {"EB": {1: 0, 5: 0}, "MAML": {1: -0.3, 5: -0.1}, "CNP": {1: -0.1, 5: -0.3}}, ("MAML", "CNP")
     )
     assert [line.contender for line in found.lines] == ["MAML", "CNP"]
-    told = "from K = 1 on a meta-learner beats the best simple method; at K = 5 CNP beats EB (MSE "
+    told = "From K = 1 on a meta-learner beats the best simple method; at K = 5 CNP beats EB (MSE "
     assert told in str(found)
 
 
@@ -68,16 +69,19 @@ def test_losing_is_said_with_what_to_use_instead():
     found = said({"mean": {1: 0.5, 5: 0.5}, "EB": {1: 0, 5: 0}, "MAML": {1: 0.2, 5: 0.2}})
     assert found.pays_from is None
     told = (
-        ": here no meta-learner beats EB, the best simple method: the best, MAML, loses to it (MSE "
+        ". Here no meta-learner beats EB, the best simple method: the best, MAML, loses to it (MSE "
     )
     assert told in str(found)
-    assert str(found).endswith(" Use EB: the cheapest method that nothing surely beats.")
+    value = found.lines[-1].baseline_value
+    assert found.enough_value == value
+    use = f": use EB, the cheapest method that nothing surely beats (MSE {value:.3f} points at K = 5)."
+    assert use in str(found)
 
 
 def test_a_win_at_few_shots_is_not_kept_back_where_more_shots_lose_it():
     found = said({"EB": {1: 0, 3: 0, 5: 0}, "MAML": {1: -0.2, 3: -0.2, 5: 0.2}})
     assert found.pays_from is None
-    told = ": at K = 5 no meta-learner beats EB, the best simple method (one does at K = 1, 3): the best, MAML, "
+    told = ". At K = 5 no meta-learner beats EB, the best simple method (one does at K = 1, 3): the best, MAML, "
     assert told + "loses to it (" in str(found)
 
 
@@ -85,7 +89,7 @@ def test_what_cannot_be_told_apart_is_said_and_the_cheaper_is_used():
     found = said({"EB": {1: 0}, "MAML": {1: -0.001}})
     assert found.lines[0].outcome == "cannot be told from"
     assert (
-        ": here no meta-learner beats EB, the best simple method: the best, MAML, cannot be told"
+        ". Here no meta-learner beats EB, the best simple method: the best, MAML, cannot be told"
         in str(found)
     )
     assert found.enough == "EB", "though MAML's mean is the better"
@@ -135,6 +139,26 @@ def test_rmse_is_the_root_of_mean_squares():
     found = verdict(records_of({"EB": {1: 0}, "MAML": {1: -0.19}}), ["EB"], ["MAML"])
     assert found.lines[0].value == pytest.approx(0.9)
     assert found.lines[0].difference == pytest.approx(-0.1)
+
+
+def test_few_test_tasks_are_said_to_be_few():
+    records = records_of({"EB": {1: 0}, "MAML": {1: -0.001}})
+    few = records[records["task"].isin([f"t{t}" for t in range(16)])]
+    told = " 16 test tasks are few: even a large difference may not show; judge more, by folds."
+    assert str(verdict(few, ["EB"], ["MAML"], "mse")).endswith(told)
+    assert "are few" not in str(verdict(records, ["EB"], ["MAML"], "mse"))
+
+
+def test_who_is_new_is_said_in_words_beside_the_name_in_the_tables():
+    assert newcomers("item-cold, first known") == "new items"
+    assert newcomers("new users, whole catalogue") == "new users, whole catalogue"
+    records = records_of({"EB": {1: 0}, "MAML": {1: 0.2}})
+    once = [
+        str(verdict(records.assign(partition=name), ["EB"], ["MAML"], "mse"))
+        for name in ("item-cold, first known", "new users, whole catalogue")
+    ]
+    assert once[0].startswith(f"new items (item-cold, first known), {N} test tasks: use EB, ")
+    assert once[1].startswith(f"new users, whole catalogue, {N} test tasks: use EB, ")
 
 
 def test_the_warm_reference_and_who_stayed_out_are_left_out():

@@ -76,7 +76,7 @@ def compete(
     """
     frames, costs = [], []
     for part in partitions:
-        shots, asked, least = _sizes(part, n_shots, n_query)
+        shots, asked, least = sizes(part, n_shots, n_query)
         fitted = {}
         for seed in seeds:
             fitted = {
@@ -124,7 +124,7 @@ def compete(
     )
 
 
-def _sizes(part: Partition, n_shots: Sequence[int], n_query: int) -> tuple[list[int], int, int]:
+def sizes(part: Partition, n_shots: Sequence[int], n_query: int) -> tuple[list[int], int, int]:
     """The shots and the query that half of the tasks can serve, and the least query that is judged."""
     if part.may_ask is not None:
         return list(n_shots), n_query, 1

@@ -13,6 +13,15 @@ from fsl.errors import InputError
 from fsl.evaluation import ALL
 
 SURE = 0.05
+FEW = 50
+NEWCOMERS = {
+    "user-cold": "new users",
+    "item-cold": "new items",
+    "both-cold": "new users with new items",
+    "scene-cold": "new users in a new scene",
+    "takes, others alike": "what a new user takes, held against anything else",
+    "takes, others as popular": "what a new user takes, held against what is as popular",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a competition says of one partition by one metric. seeds_agree: each training seed alone has the outcome of
+    """What a competition says of one partition by one metric. enough: the cheapest method that nothing surely beats at
+    the largest K, enough_value: what it reaches there. seeds_agree: each training seed alone has the outcome of
     the last line: a meta-learner beats the best simple method, loses to it, or cannot be told from it."""
 
     partition: str
@@ -58,6 +68,7 @@ class Verdict:
     unit: str
     lines: tuple[Line, ...]
     enough: str
+    enough_value: float
     n_seeds: int
     seeds_agree: bool
 
@@ -86,28 +97,42 @@ class Verdict:
     def __str__(self) -> str:
         last, measure = self.lines[-1], in_capitals(self.metric)
         unit = f" {self.unit}" if self.unit else ""
-        where = f"{self.partition}, {last.n_tasks:,} test tasks: "
+        use = (
+            f"{self._where()}: use {self.enough}, the cheapest method that nothing surely beats "
+            f"({measure} {self.enough_value:.3f}{unit} at K = {last.n_shots}). "
+        )
         gap = (
             f"({measure} {last.value:.3f} against {last.baseline_value:.3f}{unit} at K = {last.n_shots}, "
             f"difference {last.difference:+.4f}, 95 % interval {last.low:+.4f} to {last.high:+.4f})"
-        )
+        ).replace("-", "−")
         if self.pays_from is not None:
-            said = f"from K = {self.pays_from} on {self._winners()} {gap}."
+            said = f"From K = {self.pays_from} on {self._winners()} {gap}."
         else:
             some = [f"{line.n_shots}" for line in self.lines if line.outcome == "beats"]
-            here = f"at K = {last.n_shots}" if some else "here"
+            here = f"At K = {last.n_shots}" if some else "Here"
             but = f" (one does at K = {', '.join(some)})" if some else ""
             said = (
                 f"{here} no meta-learner beats {last.baseline}, the best simple method{but}: "
                 f"the best, {last.contender}, {last.outcome} it {gap}."
             )
-        use = f" Use {self.enough}: the cheapest method that nothing surely beats."
-        undecided = (
-            ""
-            if self.seeds_agree
-            else f" The {self.n_seeds} training seeds do not all say so by themselves: undecided."
-        )
-        return where + said + use + undecided
+        return use + said + self._doubts()
+
+    def _where(self) -> str:
+        """Who is new, in words and as tables call it, and how many were judged."""
+        words = newcomers(self.partition)
+        called = "" if words == self.partition else f" ({self.partition})"
+        return f"{words}{called}, {self.lines[-1].n_tasks:,} test tasks"
+
+    def _doubts(self) -> str:
+        """What keeps the verdict from being final."""
+        few, doubts = self.lines[-1].n_tasks, ""
+        if few < FEW:
+            doubts += f" {few} test tasks are few: even a large difference may not show; judge more, by folds."
+        if not self.seeds_agree:
+            doubts += (
+                f" The {self.n_seeds} training seeds do not all say so by themselves: undecided."
+            )
+        return doubts
 
     def _winners(self) -> str:
         """Who beats whom from `pays_from` on: by name where it is always the same two."""
@@ -119,6 +144,11 @@ class Verdict:
             "a meta-learner beats the best simple method; "
             f"at K = {last.n_shots} {last.contender} beats {last.baseline}"
         )
+
+
+def newcomers(partition: str) -> str:
+    """Who is new in a partition, for somebody who does not know its name; others keep theirs."""
+    return NEWCOMERS.get(partition.removesuffix(", first known"), partition)
 
 
 def in_capitals(metric: str) -> str:
@@ -161,9 +191,10 @@ def verdict(
         line_at(here[here["seed"] == s], simple, meta, metric, shots[-1]).outcome for s in seeds
     }
     enough = cheapest_as_good(here, [*simple, *meta], metric, shots[-1])
-    partition = str(here["partition"].iloc[0])
+    at_last = summarise(here[here["n_shots"] == shots[-1]], metric).set_index("learner")["value"]
+    partition, agree = str(here["partition"].iloc[0]), outcomes == {lines[-1].outcome}
     return Verdict(
-        partition, metric, unit, lines, enough, len(seeds), outcomes == {lines[-1].outcome}
+        partition, metric, unit, lines, enough, float(at_last[enough]), len(seeds), agree
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fsl.reading.money import prices, said_of_prices
 from fsl.reading.sentences import SHOWN, show
 
 NOTHING = ("NA", "N/A", "nan", "NaN", "null", "NULL", "None", "<NA>", "\\N")
@@ -140,6 +141,8 @@ def _numbers_or_text(values: pd.Series, declared: str | None) -> tuple[pd.Series
     decimals = decimal_commas(there, 1.0 if declared else SHARE)
     if decimals is not None:
         return decimals.reindex(texts.index), _said_of_commas(there, decimals)
+    if declared is None and (priced := prices(there, SHARE)) is not None:
+        return priced[0].reindex(texts.index), said_of_prices(there, *priced)
     return texts, _said_of_text(there)
 
 

@@ -18,15 +18,19 @@ from fsl.reading.sentences import Origin, inert, show
 
 SEEN = 1000
 KEY_WORDS = {
-    "user": ("user", "customer", "client", "member", "buyer", "visitor", "account", "reviewer", "kunde", "nutzer"),
-    "item": ("item", "movie", "product", "phone", "article", "asin", "sku", "book", "good", "artikel", "produkt"),
+    "user": ("user", "customer", "client", "member", "buyer", "visitor", "account", "reviewer", "kunde", "nutzer",
+             "用户", "顾客", "客户", "买家", "会员"),
+    "item": ("item", "movie", "product", "phone", "article", "asin", "sku", "book", "good", "artikel", "produkt",
+             "商品", "产品", "物品", "手机", "货号"),
 }  # fmt: skip
 WORDS = {
-    "rating": "rating ratings rate rated star stars score scores grade note points punkte sterne bewertung wertung",
-    "label": "label like likes liked click clicks clicked bought purchase purchased target gekauft gefallen",
-    "timestamp": "time timestamp ts date datetime day when created at datum zeit zeitpunkt wann",
-    "scene": "scene channel context source kanal",
-    "name": "name title model titel bezeichnung",
+    "rating": "rating ratings rate rated star stars score scores grade note points punkte sterne bewertung wertung "
+    "评分 打分 星级 分数",
+    "label": "label like likes liked click clicks clicked bought purchase purchased target gekauft gefallen "
+    "点击 购买 喜欢",
+    "timestamp": "time timestamp ts date datetime day when created at datum zeit zeitpunkt wann 时间 日期",
+    "scene": "scene channel context source kanal 场景 渠道",
+    "name": "name title model titel bezeichnung 名称 商品名 型号",
 }
 FUTURE = {
     "rating",
@@ -120,9 +124,11 @@ def _find(table: pd.DataFrame, ours: str, fits: Callable[[pd.Series, bool], bool
 
 def _is_called(ours: str, column: str) -> bool:
     """bought_at, orderDate and Kaufdatum are called like times; start_time is not called like a star."""
-    tokens = [t.lower() for t in re.findall(r"[A-ZÄÖÜ]?[a-zäöüß]+|[A-ZÄÖÜ]+", column)]
+    tokens = [t.lower() for t in re.findall(r"[A-ZÄÖÜ]?[a-zäöüß]+|[A-ZÄÖÜ]+|[一-鿿]+", column)]
     words = WORDS[ours].split()
-    return any(t == w or (len(w) > 3 and t.endswith(w)) for t in tokens for w in words)
+    return any(
+        t == w or ((len(w) > 3 or not w.isascii()) and t.endswith(w)) for t in tokens for w in words
+    )
 
 
 def _some(values: pd.Series) -> pd.Series:

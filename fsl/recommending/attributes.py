@@ -11,6 +11,7 @@ from torch import Tensor
 from fsl.encoder import Code, Encoder, as_days, numbers
 from fsl.errors import InputError
 from fsl.reading.columns import decimal_commas
+from fsl.reading.money import prices
 from fsl.reading.sentences import show
 
 MISSING = ("", "NA", "N/A", "nan", "NaN", "null", "NULL", "None", "<NA>")
@@ -33,7 +34,7 @@ def content_of(given: Mapping[str, object] | None, encoder: Encoder) -> Content:
 
     Raises InputError for a number or a date that is none, and where no column at all is known.
     """
-    if given is None or not encoder.codes:
+    if not given or not encoder.codes:
         return Content(None, {})
     columns = {_plain(column): value for column, value in given.items()}
     values = {c.column: columns.pop(_plain(c.column), None) for c in encoder.codes}
@@ -70,6 +71,8 @@ def _read(code: Code, value: object) -> object:
         if number != number:
             commas = decimal_commas(pd.Series([str(value)]))
             number = number if commas is None else float(commas[0])
+        if number != number and (priced := prices(pd.Series([str(value)]))) is not None:
+            number = float(priced[0][0])
         if not abs(number) < 1e15:
             raise InputError(f"column {show(code.column)}: {show(value)}, expected a number.")
         return float(number)

@@ -83,11 +83,19 @@ def load_model(path: str | Path) -> Model:
     try:
         return from_bytes(data)
     except WRONG as error:
-        why = f"there is no {error}" if isinstance(error, KeyError) else str(error).split("\n")[0]
-        said = inert(why)[:200].rstrip(".")
+        said = inert(_in_words(error))[:200].rstrip(".")
         raise InputError(
             f"{inert(path)}: no whole model of fsl train, nothing of it was used: {said}."
         ) from None
+
+
+def _in_words(error: Exception) -> str:
+    """What is wrong with the file, for somebody who does not know what it is made of."""
+    if isinstance(error, SafetensorError):
+        return "it is cut off, or longer than its header says"
+    if isinstance(error, UnicodeDecodeError | json.JSONDecodeError):
+        return "its header was damaged or changed"
+    return f"there is no {error}" if isinstance(error, KeyError) else str(error).split("\n")[0]
 
 
 def as_bytes(model: Model) -> bytes:

@@ -68,10 +68,14 @@ def render(notebook, entry: Mapping, with_code: bool = True) -> str:
     """The page. `entry` is the sidecar: title, data, parameters, headline, error, stamp."""
     cells = list(_cells(notebook, entry, with_code))
     cells, contents = _with_anchors(cells)
+    numbered = any(
+        re.match(r"\d+\. ", words) for _, words in contents
+    )  # their own numbers are enough
     template = environment().get_template("page.html")
     return template.render(
-        cells=cells, contents=contents, entry=entry, stamp=lines(entry), with_code=with_code
-    )
+        cells=cells, contents=contents, numbered=numbered, entry=entry, stamp=lines(entry),
+        with_code=with_code,
+    )  # fmt: skip
 
 
 def headline_of(notebook) -> dict | None:
