@@ -4,6 +4,7 @@ Knows arrays of values; knows no records and no learner. Fewer than FEWEST group
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from fsl.metrics import auc
 
 N_BOOTSTRAP = 2_000
 FEWEST = 5  # below that a bootstrap interval is far too narrow to be shown
+_MOST_KEPT = 4_000_000  # draws of one lot, 32 MB; larger ones are drawn anew each time
 
 
 @dataclass(frozen=True)
@@ -100,4 +102,16 @@ def _lots(n_known: int, n: int, times: int, seed: int) -> np.ndarray:
         raise InputError(
             f"{n_known} test tasks are too few for an interval: at least {FEWEST} are needed"
         )
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=times)
+    return (_drawn_once if n * times <= _MOST_KEPT else _drawn)(n, times, seed)
+
+
+def _drawn(n: int, times: int, seed: int) -> np.ndarray:
+    lots = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=times)
+    lots.setflags(write=False)
+    return lots
+
+
+@lru_cache(maxsize=4)
+def _drawn_once(n: int, times: int, seed: int) -> np.ndarray:
+    """Comparisons over the same tasks share their resamples: to draw them costs more than what is done with them."""
+    return _drawn(n, times, seed)

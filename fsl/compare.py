@@ -70,7 +70,13 @@ def paired_difference(
     records: pd.DataFrame, learner: str, reference: str, metric: str, n_shots: int, seed: int = 0
 ) -> Interval:
     """`learner` minus `reference` over the same tasks; for an error, below 0 means that `learner` is better."""
-    table = per_task(records, metric)
+    return _difference(per_task(records, metric), learner, reference, metric, n_shots, seed)
+
+
+def _difference(
+    table: pd.DataFrame, learner: str, reference: str, metric: str, n_shots: int, seed: int = 0
+) -> Interval:
+    """`paired_difference` from a `per_task` table."""
     pair = table[[(learner, n_shots), (reference, n_shots)]].dropna()
     return percentile_interval(*_paired(pair, metric, seed))
 
@@ -184,8 +190,9 @@ def cheapest_as_good(
     """The first of `by_cost` (cheapest first) that the best does not beat: 0 is in the paired interval."""
     winner = best(records, by_cost, metric, n_shots)
     sign = 1 if metric in _LOWER_IS_BETTER else -1
+    table = per_task(records, metric)
     for name in by_cost:
-        gap = paired_difference(records, name, winner, metric, n_shots)
+        gap = _difference(table, name, winner, metric, n_shots)
         if name == winner or min(sign * gap.low, sign * gap.high) <= 0:
             return name
     return winner
@@ -193,13 +200,10 @@ def cheapest_as_good(
 
 def differences(records: pd.DataFrame, reference: str, metric: str) -> pd.DataFrame:
     """`paired_difference` of every learner to `reference` at every K: columns learner, n_shots, value, low, high."""
+    table = per_task(records, metric)
     rows = [
-        {
-            "learner": name,
-            "n_shots": k,
-            **vars(paired_difference(records, name, reference, metric, k)),
-        }
-        for name, k in per_task(records, metric).columns
+        {"learner": name, "n_shots": k, **vars(_difference(table, name, reference, metric, k))}
+        for name, k in table.columns
     ]
     return pd.DataFrame(rows)
 
