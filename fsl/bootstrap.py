@@ -53,7 +53,7 @@ def auc_interval(
     """
     _, cluster = cluster.unique(return_inverse=True)
     n = int(cluster.max()) + 1 if len(cluster) else 0
-    lots = _lots(n, n, 500, seed)
+    lots = torch.tensor(_lots(n, n, 500, seed))
 
     def value(weight: Tensor | None) -> float:
         if weight is not None and not 0 < (weight * is_positive).sum() < weight.sum():
@@ -61,9 +61,7 @@ def auc_interval(
         mine = auc(scores, is_positive, weight)
         return float(mine if reference is None else mine - auc(reference, is_positive, weight))
 
-    low, high = np.nanquantile(
-        [value(torch.from_numpy(lot)[cluster]) for lot in lots], [0.025, 0.975]
-    )
+    low, high = np.nanquantile([value(lot[cluster]) for lot in lots], [0.025, 0.975])
     return Interval(value(None), float(low), float(high))
 
 

@@ -128,3 +128,12 @@ def test_the_set_encoder_starts_from_them():
     torch.testing.assert_close(
         learner.predict(support, query.inputs), alone.predict(support, query.inputs)
     )
+
+
+def test_tastes_of_a_fit_are_those_of_fitting_again():
+    split = tasteful()
+    again = EmpiricalBayes(2, taste_shrinkage=3.0).fit(split.train)
+    found = EmpiricalBayes(2).fit(split.train).with_tastes(split.train, 3.0)
+    assert torch.equal(found.tastes.slopes, again.tastes.slopes)
+    assert found.with_tastes(split.train, None).tastes is None
+    assert found.tastes is not None, "the copy is a copy"

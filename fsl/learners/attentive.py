@@ -141,20 +141,27 @@ class AttentiveBayes(Learner):
 
     def _tables(self, tasks: Tasks) -> tuple[EmpiricalBayes, list[tuple[Tasks, EmpiricalBayes]]]:
         """Fitted on all tasks; and each inner fold's tasks with tables fitted on the others."""
+        everyone, *folds = [
+            (held_out, bayes.with_tastes(known, self.taste_shrinkage))
+            for known, held_out, bayes in self._fits(tasks)
+        ]
+        return everyone[1], folds
+
+    def _fits(self, tasks: Tasks) -> list[tuple[Tasks, Tasks, EmpiricalBayes]]:
+        """What each table is fitted on, whom it serves, and the table, without tastes; the first is of all tasks."""
         how = (
             *(self.n_factors, self.n_fits, self.n_inner, self.n_inner_fits),
-            *(self.subject_shrinkage, self.n_steps, self.taste_shrinkage, self.seed),
+            *(self.subject_shrinkage, self.n_steps, self.seed),
         )
         for of, settings, made in self.tables:
             if of is tasks and settings == how:
                 return made
-        folds = [
-            (held_out, self._bayes(self.n_inner_fits).fit(rest))
-            for rest, held_out in folds_by_group(tasks, self.n_inner, self.seed)
-        ]
-        self.tables.append((tasks, how, (self._bayes(self.n_fits).fit(tasks), folds)))
+        made = [(tasks, tasks, self._bayes(self.n_fits).fit(tasks))]
+        for rest, held_out in folds_by_group(tasks, self.n_inner, self.seed):
+            made.append((rest, held_out, self._bayes(self.n_inner_fits).fit(rest)))
+        self.tables.append((tasks, how, made))
         del self.tables[:-_TABLES_KEPT]
-        return self.tables[-1][-1]
+        return made
 
     def _bayes(self, n_fits: int) -> EmpiricalBayes:
         return EmpiricalBayes(
@@ -162,7 +169,6 @@ class AttentiveBayes(Learner):
             n_fits,
             subject_shrinkage=self.subject_shrinkage,
             n_steps=self.n_steps,
-            taste_shrinkage=self.taste_shrinkage,
             seed=self.seed,
         )
 

@@ -3,6 +3,7 @@
 Fitted, but without learned features: a baseline, and the one that a meta-learner has to beat.
 """
 
+from copy import copy
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -111,11 +112,21 @@ class EmpiricalBayes(Learner):
             )
             for i in range(self.n_fits)
         ]
-        self.tastes = None
-        if self.taste_shrinkage is not None:
-            left = tasks.targets - self._before_support(tasks)
-            self.tastes = own_tastes(tasks, left, self.taste_shrinkage)
+        self.tastes = self._tastes(tasks, self.taste_shrinkage)
         return self
+
+    def with_tastes(self, tasks: Tasks, shrinkage: float | None) -> "EmpiricalBayes":
+        """The same fit of `tasks` with `taste_shrinkage` another, as fitting again would give it."""
+        if shrinkage == self.taste_shrinkage:
+            return self
+        other = copy(self)
+        other.taste_shrinkage, other.tastes = shrinkage, self._tastes(tasks, shrinkage)
+        return other
+
+    def _tastes(self, tasks: Tasks, shrinkage: float | None) -> OwnTastes | None:
+        if shrinkage is None:
+            return None
+        return own_tastes(tasks, tasks.targets - self._before_support(tasks), shrinkage)
 
     def _before_support(self, tasks: Tasks) -> Tensor:
         """The prior's mean of every behaviour of `tasks`, [n_rows]."""
