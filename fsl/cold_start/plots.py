@@ -77,7 +77,8 @@ def every_difference(
     records: pd.DataFrame, learners: Sequence[str], reference: str, metric: str, n_shots: int
 ) -> pd.DataFrame:
     """`compare.against` for all `learners` but the reference itself: the table of `ranking`."""
-    rest = [name for name in learners if name != reference and name in set(records["learner"])]
+    there = set(records["learner"].unique())
+    rest = [name for name in learners if name != reference and name in there]
     return against(records, reference, rest, metric, n_shots)
 
 
