@@ -1,5 +1,7 @@
 """Empirical Bayes with a set encoder: nothing before training, a function of a set, honest folds, stopped in time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from fsl.episodes import Examples, sample_episode
 from fsl.learners import attentive
 from fsl.learners.attentive import AttentiveBayes, SetEncoder
 from fsl.learners.empirical_bayes import EmpiricalBayes
-from fsl.tasks import split_tasks
+from fsl.tasks import join, split_tasks
 
 SMALL = {"n_factors": 1, "n_fits": 1, "n_inner": 3, "n_inner_fits": 1, "n_hidden": 16}
 
@@ -212,6 +214,17 @@ def test_the_encoder_starts_at_zero_and_every_weight_learns_after_one_step():
         descent.step()
     still = [name for name, w in net.named_parameters() if not (w.grad.abs().sum() > 0)]
     assert not still, "no part is cut off"
+
+
+def test_tables_are_shared_by_tasks_that_are_alike_and_by_no_others(split):
+    learner = AttentiveBayes(**SMALL)
+    joined = [join(split.train, split.validation) for _ in range(2)]
+    first, again = (learner._fits(tasks) for tasks in joined)
+    assert first is again
+    stars = joined[0].targets.clone()
+    stars[0] += 1
+    assert learner._fits(replace(joined[0], targets=stars)) is not first
+    assert learner._fits(split.train) is not first
 
 
 def test_learners_that_share_tables_predict_as_those_that_do_not(split):

@@ -70,7 +70,8 @@ def leaders(records: pd.DataFrame, last, meta: Sequence[str], metric: str) -> li
     ]
     next_best = [name for name in ranked if name != last.contender][:1]
     named = [last.baseline, last.contender, *next_best, "MAML", "item + user bias"]
-    return [name for name in dict.fromkeys(named) if name in set(records["learner"])]
+    there = set(records["learner"].unique())
+    return [name for name in dict.fromkeys(named) if name in there]
 
 
 def every_difference(

@@ -83,8 +83,8 @@ class AttentiveBayes(Learner):
     gains of a few thousandths, and stop at the start. `n_nets` encoders with seeds of their own are averaged.
     Gives the posterior's variance. Fails, by doing nothing, where empirical Bayes has left nothing to learn.
 
-    tables: learners that are given one list, and differ in the encoder alone, fit the object tables once for the same
-    tasks; what they predict is the same as with lists of their own.
+    tables: learners that are given one list, and differ in encoder or tastes alone, fit the object tables once for the
+    same tasks; what they predict is the same as with lists of their own.
     """
 
     n_factors: int = 4
@@ -154,7 +154,7 @@ class AttentiveBayes(Learner):
             *(self.subject_shrinkage, self.n_steps, self.seed),
         )
         for of, settings, made in self.tables:
-            if of is tasks and settings == how:
+            if settings == how and _alike(of, tasks):
                 return made
         made = [(tasks, tasks, self._bayes(self.n_fits).fit(tasks))]
         for rest, held_out in folds_by_group(tasks, self.n_inner, self.seed):
@@ -258,3 +258,12 @@ class AttentiveBayes(Learner):
         """The corrected mean, and the posterior's variance: [n_tasks, n_query] each."""
         variance = self.bayes.distribution(support, query_inputs).variance
         return Predictive(self.predict(support, query_inputs), variance)
+
+
+def _alike(one: Tasks, other: Tasks) -> bool:
+    """Whether tables fitted on one are those of the other: the same behaviours and features, as two joins give them."""
+    features = ("subject_features", "object_features")
+    rows = ("offsets", "subjects", "groups", "objects", "targets")
+    return all(getattr(one, name) is getattr(other, name) for name in features) and all(
+        torch.equal(getattr(one, name), getattr(other, name)) for name in rows
+    )
