@@ -39,12 +39,9 @@ PRESETS: dict[str, Preset] = {
     "01_episodes": Preset(
         data=("phones-99", "simulated"), report={"n_draws": 20}, needs_target=True
     ),
-    "02_siamese": Preset(
-        data=("phones-99", "simulated"), report={"n_steps": 250}, needs_target=True
-    ),
+    "02_siamese": Preset(data=("phones-99", "simulated"), needs_target=True),
     "03_maml": Preset(
         data=("simulated",),
-        report={"n_iterations": 1000, "n_shop_iterations": 60, "meta_batches": "1,8,32"},
         quick={"n_iterations": 400, "n_shop_iterations": 20, "meta_batches": "1,32"},
         full={"n_iterations": 5000, "n_shop_iterations": 200, "meta_batches": "1,8,32,128,512"},
         full_minutes=3,
@@ -91,7 +88,6 @@ PRESETS: dict[str, Preset] = {
     "05_metric_learners": Preset(
         data=("omniglot",),
         report={
-            "width": 24,
             "n_iterations": 40,
             "methods": ["Siamese", "Matching", "Prototypical", "ridge head"],
             "best_iterations": 60,
@@ -120,7 +116,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "06_fast_adaptation": Preset(
         data=("ml-100k",),
-        report={"n_iterations": 200, "n_folds": 2},
+        report={"n_iterations": 150, "n_folds": 2},
         quick={"n_iterations": 60, "n_waves": 300, "n_shop_iterations": 20},
         full={
             "n_iterations": 38_000,
@@ -133,7 +129,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "07_how_metrics_fool": Preset(
         data=("ml-100k",),
-        report={"n_shots": 10, "n_parts": 3},
+        report={"n_shots": 10, "n_parts": 2},
         quick={"n_parts": 2},
         full={
             "n_folds": 5,
@@ -154,7 +150,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "09_customer_service": Preset(
         data=("banking77", "clinc150", "simulated-intents"),
-        report={"n_intents": 20, "n_asked": 20, "n_draws": 3},
+        report={"n_intents": 15, "n_asked": 20, "n_draws": 3},
         full={
             "n_intents": 0,
             "n_asked": 0,
@@ -203,7 +199,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "13_bandit": Preset(
         data=("simulated", "ml-100k", "phones-99"),
-        report={"n_users": 800, "n_updates": 30, "n_guides": 3, "n_stream": 40},
+        report={"n_updates": 30, "n_guides": 3, "n_stream": 40},
         full={
             "n_users": 6000,
             "n_folds_run": 5,
@@ -217,7 +213,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "14_off_policy": Preset(
         data=("open-bandit",),
-        report={"n_logs": 500, "rounds": [250, 1000], "n_draws": 100_000},
+        report={"n_logs": 500, "n_draws": 50_000},
     ),
     "15_ab_test": Preset(report={"n_users": 6000}),
     "16_guide": Preset(
