@@ -303,6 +303,14 @@ def test_numbers_stand_right_and_words_left():
     assert "<th>name</th>" in html
 
 
+def test_a_value_and_its_interval_part_where_the_page_is_too_narrow_and_nowhere_else():
+    frame = pd.DataFrame({"K = 1": ["+0.001 [-0.2, +0.4]", "3"]}, index=["minus EB", "x"])
+    html = made(cell(output(text__html=frame.to_html())))
+    parts = '<span class="whole">+0.001</span> <span class="whole">[-0.2, +0.4]</span>'
+    assert f'<td class="num parts">{parts}</td>' in html
+    assert '<td class="num">3</td>' in html
+
+
 def test_a_stylers_colours_stay_readable_and_its_other_styles_go():
     styled = (
         pd.DataFrame({"v": [1.0, 2.0]})

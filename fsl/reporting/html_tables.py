@@ -12,6 +12,7 @@ NUMBER = re.compile(
     r"(?=.*[\d–—-])[-+−–—±\d.,:%\s()\[\]<>≤≥~×·…/kKM$€]*(?:e[-+]?\d+|to[-+−\d.,\s]+)?"
     r"|nan|NaN|None|<NA>|-?inf"
 )
+INTERVAL = re.compile(r"([^\s<\[]+) (\[[^<\]]*\])")
 
 
 def inline_styles(html: str) -> str:
@@ -75,7 +76,11 @@ def _mark_by_itself(cell: re.Match) -> str:
 
 
 def _marked(cell: re.Match) -> str:
-    return f'<{cell[1]} class="num"{cell[2]}>{cell[3]}</{cell[1]}>'
+    """A number keeps to one line; a value with its interval may take two where the table is too wide for the page."""
+    if not (parts := INTERVAL.fullmatch(cell[3])):
+        return f'<{cell[1]} class="num"{cell[2]}>{cell[3]}</{cell[1]}>'
+    value, interval = (f'<span class="whole">{part}</span>' for part in parts.groups())
+    return f'<{cell[1]} class="num parts"{cell[2]}>{value} {interval}</{cell[1]}>'
 
 
 def _text(inner: str) -> str:

@@ -139,7 +139,7 @@ PRESETS: dict[str, Preset] = {
             "n_nets": 2,
             "new_users_data": "amazon-phones",
         },
-        full_minutes=60,
+        full_minutes=30,
         needs_target=True,
     ),
     "08_new_phone": Preset(
