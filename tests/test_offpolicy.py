@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from scipy import stats
+from scipy import optimize, stats
 
 from fsl.errors import InputError
 from fsl.offpolicy import Log, effective_sample_size, empirical_bernstein, evaluate_policy
@@ -195,6 +195,41 @@ def test_the_bootstrap_is_scipy_s_percentile_interval(logged):
     theirs = stats.bootstrap((terms,), np.mean, n_resamples=4_000, method="percentile", rng=8)
     ends = theirs.confidence_interval
     assert ours == pytest.approx((ends.low, ends.high), abs=0.003)
+
+
+def test_the_bootstrap_of_snips_is_scipy_s_paired_one(logged):
+    log, policy, _ = logged
+    w = est.importance(log.chances(policy), log.actions, log.propensities)
+    found = evaluate_policy(
+        log, policy, w.max(), np.random.default_rng(9), resamples=lots(N, 8_000, np.random.default_rng(9))
+    )  # fmt: skip
+    ours = found.table.set_index("estimator").loc["SNIPS", ["low", "high"]]
+
+    def ratio(earned, weight, axis=-1):
+        return earned.sum(axis) / weight.sum(axis)
+
+    theirs = stats.bootstrap(
+        (w * log.rewards, w), ratio, n_resamples=8_000, paired=True, method="percentile", rng=10
+    )
+    ends = theirs.confidence_interval
+    assert ours.tolist() == pytest.approx([ends.low, ends.high], abs=0.005)
+
+
+def test_self_normalised_bernstein_ends_where_scipy_finds_the_roots(logged):
+    """The bound of Maurer & Pontil (2009, theorem 4), both sides, written here from the paper, and Brent's method."""
+    log, policy, _ = logged
+    w = est.importance(log.chances(policy), log.actions, log.propensities)
+    bound, delta = 1.1 * w.max(), 0.05 / 2
+
+    def left(theta):
+        terms = w * (log.rewards - theta) / bound
+        share = np.log(2 / delta)
+        half = np.sqrt(2 * np.var(terms, ddof=1) * share / N) + 7 * share / (3 * (N - 1))
+        return abs(terms.mean()) - half
+
+    middle = est.snips(w, log.rewards)
+    ends = [optimize.brentq(left, middle, far) if left(far) > 0 else far for far in (0.0, 1.0)]
+    assert self_normalised_bernstein(w, log.rewards, bound) == pytest.approx(ends, abs=1e-9)
 
 
 def test_empirical_bernstein_by_hand():
