@@ -30,19 +30,28 @@ def own_tastes(tasks: Tasks, left: Tensor, shrinkage: float) -> OwnTastes:
         T_o = (X_oᵀ X_o + λI)⁻¹ X_oᵀ left_o        λ = `shrinkage`, in rows; the first slope, of 1, is shrunk as well
 
     X_o: [1, x] of the subjects that object o has met, x standardised over the training subjects. An object that met
-    nobody has slopes of 0. Ridge regression (Hoerl & Kennard 1970), one per object: O(rows d² + objects d³).
+    nobody has slopes of 0. Ridge regression (Hoerl & Kennard 1970), one per object of n rows: O(n d min(n, d)).
     """
     content = with_one(standardised(tasks.subject_features, tasks.subjects))
     whose = tasks.subjects[tasks.task_of_row]
-    n_objects, width = len(tasks.object_ids), content.shape[1]
-    penalty = shrinkage * torch.eye(width, dtype=content.dtype)
-    slopes = torch.zeros(n_objects, width, dtype=content.dtype)
+    n_objects = len(tasks.object_ids)
+    slopes = torch.zeros(n_objects, content.shape[1], dtype=content.dtype)
     counts = torch.bincount(tasks.objects, minlength=n_objects).tolist()
     for o, rows in enumerate(tasks.objects.argsort(stable=True).split(counts)):
         if len(rows):
-            x = content[whose[rows]]
-            slopes[o] = torch.linalg.solve(x.T @ x + penalty, x.T @ left[rows])
+            slopes[o] = _ridge(content[whose[rows]], left[rows], shrinkage)
     return OwnTastes(content, slopes)
+
+
+def _ridge(x: Tensor, y: Tensor, shrinkage: float) -> Tensor:
+    """(XᵀX + λI)⁻¹ Xᵀ y, or its equal Xᵀ (XXᵀ + λI)⁻¹ y where that system is the smaller one: [n, d], [n] -> [d]."""
+    if len(x) < x.shape[1]:
+        return x.T @ torch.linalg.solve(x @ x.T + shrinkage * _one(len(x), x), y)
+    return torch.linalg.solve(x.T @ x + shrinkage * _one(x.shape[1], x), x.T @ y)
+
+
+def _one(n: int, like: Tensor) -> Tensor:
+    return torch.eye(n, dtype=like.dtype)
 
 
 def standardised(x: Tensor, rows: Tensor | None = None) -> Tensor:
