@@ -41,12 +41,12 @@ def prior_of(fits: list[FactorAnalysis], inputs: Tensor, query_inputs: Tensor) -
 
 def _prior_of_one(fit: FactorAnalysis, inputs: Tensor, query_inputs: Tensor) -> Prior:
     known, asked = inputs[..., 1], query_inputs[..., 1]
-    mean = fit.subject_means[query_inputs[:, 0, 0]][..., None]
+    whose = query_inputs[:, :1, 0]
     phi, phi_q = fit.loadings[known], fit.loadings[asked]
     spread = phi_q @ fit.covariance
     return Prior(
-        mean=fit.base[known] + (phi @ mean)[..., 0],
-        asked_mean=fit.base[asked] + (phi_q @ mean)[..., 0],
+        mean=fit.before_support(whose, known),
+        asked_mean=fit.before_support(whose, asked),
         among=phi @ fit.covariance @ phi.mT,
         across=spread @ phi.mT,
         asked=(spread * phi_q).sum(-1) + fit.noise + fit.doubt[asked],
@@ -131,11 +131,7 @@ class EmpiricalBayes(Learner):
     def _before_support(self, tasks: Tasks) -> Tensor:
         """The prior's mean of every behaviour of `tasks`, [n_rows]."""
         whose = tasks.subjects[tasks.task_of_row]
-        means = [
-            fit.base[tasks.objects]
-            + (fit.loadings[tasks.objects] * fit.subject_means[whose]).sum(-1)
-            for fit in self.fits
-        ]
+        means = [fit.before_support(whose, tasks.objects) for fit in self.fits]
         return sum(means) / len(means)
 
     def prior(self, inputs: Tensor, query_inputs: Tensor) -> Prior:

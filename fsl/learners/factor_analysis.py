@@ -30,6 +30,10 @@ class FactorAnalysis:
     doubt: Tensor
     content: Tensor
 
+    def before_support(self, subjects: Tensor, objects: Tensor) -> Tensor:
+        """The mean of a rating by content alone, b_o + φ_o · Mᵀ[1, x]; subjects and objects broadcast to one shape."""
+        return self.base[objects] + (self.loadings[objects] * self.subject_means[subjects]).sum(-1)
+
 
 def factor_analysis(
     tasks: Tasks,
