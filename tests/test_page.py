@@ -304,10 +304,13 @@ def test_numbers_stand_right_and_words_left():
 
 
 def test_a_value_and_its_interval_part_where_the_page_is_too_narrow_and_nowhere_else():
-    frame = pd.DataFrame({"K = 1": ["+0.001 [-0.2, +0.4]", "3"]}, index=["minus EB", "x"])
+    values = ["+0.001 [-0.2, +0.4]", "+0.3 [+0.1, +0.5] *", "3"]
+    frame = pd.DataFrame({"K = 1": values}, index=["minus EB", "minus kNN", "x"])
     html = made(cell(output(text__html=frame.to_html())))
     parts = '<span class="whole">+0.001</span> <span class="whole">[-0.2, +0.4]</span>'
     assert f'<td class="num parts">{parts}</td>' in html
+    starred = '<span class="whole">+0.3</span> <span class="whole">[+0.1, +0.5] *</span>'
+    assert f'<td class="num parts">{starred}</td>' in html, "a star stays with its interval"
     assert '<td class="num">3</td>' in html
 
 

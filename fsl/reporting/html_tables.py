@@ -9,10 +9,10 @@ TABLE = re.compile(r"<table>.*?</table>", re.S)
 ROW = re.compile(r"<tr>.*?</tr>", re.S)
 CELL = re.compile(r"<(t[hd])([^>]*)>(.*?)</\1>", re.S)
 NUMBER = re.compile(
-    r"(?=.*[\d–—-])[-+−–—±\d.,:%\s()\[\]<>≤≥~×·…/kKM$€]*(?:e[-+]?\d+|to[-+−\d.,\s]+)?"
+    r"(?=.*[\d–—-])[-+−–—±\d.,:%\s()\[\]<>≤≥~×·…/kKM$€]*(?:e[-+]?\d+|to[-+−\d.,\s]+| \*)?"
     r"|nan|NaN|None|<NA>|-?inf"
 )
-INTERVAL = re.compile(r"([^\s<\[]+) (\[[^<\]]*\])")
+INTERVAL = re.compile(r"([^\s<\[]+) (\[[^<\]]*\](?: \*)?)")
 
 
 def inline_styles(html: str) -> str:
